@@ -1,0 +1,1 @@
+//! Sound: devices, the threads that serve them, rings, resampling, VAD.

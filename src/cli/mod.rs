@@ -1,0 +1,97 @@
+//! The command line: arguments, and one file for each subcommand.
+
+mod ask;
+mod check;
+mod control;
+mod demo;
+mod exit;
+mod run;
+mod say;
+mod sim;
+mod split;
+mod transcribe;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+pub use exit::{CliError, Exit};
+
+/// A voice assistant that runs on a board.
+#[derive(Debug, Parser)]
+#[command(name = "elio", version, about, max_term_width = 110)]
+pub struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Options of every subcommand.
+#[derive(Clone, Debug, Args)]
+pub struct Global {
+    /// Configuration file [default: /etc/elio/elio.toml where it exists, else the built-in defaults]
+    #[arg(long, short, global = true, env = "ELIO_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Set one key of the configuration, over every file: `--set endpoint.silence=500ms` (may be repeated)
+    #[arg(long, global = true, value_name = "KEY=VALUE")]
+    pub set: Vec<String>,
+    /// One JSON document on standard output; logs stay on standard error
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// More log on standard error (-v: what happens, -vv: every detail)
+    #[arg(long, short, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the speaker (what the systemd service starts)
+    Run(run::RunArgs),
+    /// Hear, answer and speak recorded questions: the whole pipeline without microphone, key or download
+    Demo(demo::DemoArgs),
+    /// Ask Claude one question in writing
+    Ask(ask::AskArgs),
+    /// Speak a text
+    Say(say::SayArgs),
+    /// Write down what a recording says
+    Transcribe(transcribe::TranscribeArgs),
+    /// Split a text on standard input into the chunks that would be spoken
+    Split(split::SplitArgs),
+    /// Check the configuration and report every fault at once
+    Check(check::CheckArgs),
+    /// Serve the simulated Claude API
+    Sim(sim::SimArgs),
+    /// Press the wake button of the running speaker
+    Press(control::ControlArgs),
+    /// Release the wake button of the running speaker
+    Release(control::ControlArgs),
+    /// Show what the running speaker does
+    Status(control::ControlArgs),
+}
+
+/// Parses the arguments, runs the subcommand, prints the one line of a failure, and gives the exit code.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let result = match cli.command {
+        Command::Run(args) => run::run(args, &cli.global),
+        Command::Demo(args) => demo::run(args, &cli.global),
+        Command::Ask(args) => ask::run(args, &cli.global),
+        Command::Say(args) => say::run(args, &cli.global),
+        Command::Transcribe(args) => transcribe::run(args, &cli.global),
+        Command::Split(args) => split::run(args, &cli.global),
+        Command::Check(args) => check::run(args, &cli.global),
+        Command::Sim(args) => sim::run(args, &cli.global),
+        Command::Press(args) => control::run(control::Verb::Press, args, &cli.global),
+        Command::Release(args) => control::run(control::Verb::Release, args, &cli.global),
+        Command::Status(args) => control::run(control::Verb::Status, args, &cli.global),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("elio: {error}");
+            ExitCode::from(error.exit as u8)
+        }
+    }
+}

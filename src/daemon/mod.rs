@@ -1,0 +1,1 @@
+//! What `elio run` starts and stops.

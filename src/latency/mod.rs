@@ -1,0 +1,1 @@
+//! The latency record: instants, derivation, and its ways out.

@@ -1,0 +1,1 @@
+//! Hearing: Whisper, warm on its own thread.

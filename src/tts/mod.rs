@@ -1,0 +1,1 @@
+//! Speaking: splitter, voices, levelling and joints.

@@ -1,0 +1,1 @@
+//! The wake button, the status LED and the mute line.
