@@ -64,7 +64,7 @@ enum Command {
     /// Serve the simulated Claude API
     Sim(sim::SimArgs),
     /// Press the wake button of the running speaker
-    Press(control::ControlArgs),
+    Press(control::PressArgs),
     /// Release the wake button of the running speaker
     Release(control::ControlArgs),
     /// Show what the running speaker does
@@ -83,9 +83,9 @@ pub fn main() -> ExitCode {
         Command::Split(args) => split::run(args, &cli.global),
         Command::Check(args) => check::run(args, &cli.global),
         Command::Sim(args) => sim::run(args, &cli.global),
-        Command::Press(args) => control::run(control::Verb::Press, args, &cli.global),
-        Command::Release(args) => control::run(control::Verb::Release, args, &cli.global),
-        Command::Status(args) => control::run(control::Verb::Status, args, &cli.global),
+        Command::Press(args) => control::press(args, &cli.global),
+        Command::Release(args) => control::run(control::Request::Release, args, &cli.global),
+        Command::Status(args) => control::run(control::Request::Status, args, &cli.global),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,1 +1,5 @@
 //! What `elio run` starts and stops.
+
+pub mod control;
+pub mod notify;
+pub mod status;

@@ -1,0 +1,150 @@
+//! What the daemon says of itself: inside as instants, on the control socket as ages at the moment of the question.
+
+use serde::{Deserialize, Serialize};
+
+use crate::clock::Mono;
+use crate::config::WakeMode;
+
+/// The states that a person can see.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// Models are being loaded and warmed.
+    Starting,
+    /// Ready.
+    Idle,
+    /// Somebody speaks, or may.
+    Listening,
+    /// The words are on their way to Claude, or its answer back.
+    Thinking,
+    /// The answer is spoken.
+    Speaking,
+    /// The microphone is muted.
+    Muted,
+    /// Claude cannot be reached.
+    Offline,
+    /// Something is broken that a person has to mend.
+    Fault,
+}
+
+impl State {
+    /// Its name, as the JSON writes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            State::Starting => "starting",
+            State::Idle => "idle",
+            State::Listening => "listening",
+            State::Thinking => "thinking",
+            State::Speaking => "speaking",
+            State::Muted => "muted",
+            State::Offline => "offline",
+            State::Fault => "fault",
+        }
+    }
+}
+
+/// What the daemon publishes whenever it changes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Status {
+    /// State.
+    pub state: State,
+    /// In this state since.
+    pub since: Mono,
+    /// What the button does.
+    pub mode: WakeMode,
+    /// The mute switch is on.
+    pub muted: bool,
+    /// Turns since the start.
+    pub turns: u64,
+    /// The last turn's record.
+    pub last_turn: Option<serde_json::Value>,
+    /// The models in use.
+    pub models: Models,
+    /// The connection to Claude is open since; none: it is not.
+    pub connected: Option<Mono>,
+    /// The microphone in words: device and format, or what is wrong with it.
+    pub microphone: String,
+    /// The speaker, likewise.
+    pub speaker: String,
+}
+
+/// Names of the models in use.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Models {
+    /// Whisper.
+    pub stt: String,
+    /// Voice or voices.
+    pub voice: String,
+}
+
+/// The connection to Claude, at the moment of the report.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Connection {
+    /// It is open.
+    pub open: bool,
+    /// For this long, in milliseconds.
+    pub age_ms: Option<u64>,
+}
+
+/// A [`Status`] on the control socket.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Report {
+    /// State.
+    pub state: State,
+    /// For this long, in milliseconds.
+    pub since_ms: u64,
+    /// What the button does.
+    pub mode: WakeMode,
+    /// The mute switch is on.
+    pub muted: bool,
+    /// Turns since the start.
+    pub turns: u64,
+    /// The last turn's record.
+    pub last_turn: Option<serde_json::Value>,
+    /// The models in use.
+    pub models: Models,
+    /// The connection to Claude.
+    pub connection: Connection,
+    /// The microphone in words.
+    pub microphone: String,
+    /// The speaker in words.
+    pub speaker: String,
+    /// Version of the running program.
+    pub version: String,
+}
+
+impl Status {
+    /// What a start looks like.
+    pub fn starting(mode: WakeMode, now: Mono) -> Status {
+        Status {
+            state: State::Starting,
+            since: now,
+            mode,
+            muted: false,
+            turns: 0,
+            last_turn: None,
+            models: Models::default(),
+            connected: None,
+            microphone: String::new(),
+            speaker: String::new(),
+        }
+    }
+
+    /// The report for somebody who asks at `now`.
+    pub fn report(&self, now: Mono) -> Report {
+        let ms = |since: Mono| now.since(since).as_millis() as u64;
+        Report {
+            state: self.state,
+            since_ms: ms(self.since),
+            mode: self.mode,
+            muted: self.muted,
+            turns: self.turns,
+            last_turn: self.last_turn.clone(),
+            models: self.models.clone(),
+            connection: Connection { open: self.connected.is_some(), age_ms: self.connected.map(ms) },
+            microphone: self.microphone.clone(),
+            speaker: self.speaker.clone(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        }
+    }
+}
