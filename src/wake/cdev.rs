@@ -1,16 +1,22 @@
 //! Lines of the GPIO character device (`/dev/gpiochip*`).
 
+use std::time::Duration;
+
 use gpiocdev::chip::Chip;
 use gpiocdev::line::{EdgeDetection, EdgeKind, Value};
 use gpiocdev::tokio::AsyncRequest;
 use gpiocdev::{Error, Request};
 use rustix::io::Errno;
+use tokio::time::timeout;
 
 use super::WakeError;
 use super::find::{Found, denied, errno, find};
 use super::line::{Edge, InputLine, Lines, OutputLine, Role, shown};
 use crate::clock::Mono;
 use crate::config::{Bias, LineSettings};
+
+/// How often a quiet line is asked whether it is still there.
+const PROBE: Duration = Duration::from_secs(5);
 
 /// Every chip of the machine.
 pub(super) struct CharacterDevices;
@@ -81,8 +87,13 @@ impl InputLine for Line<AsyncRequest> {
     }
 
     async fn edge(&mut self) -> Result<Edge, WakeError> {
-        // A chip that was unplugged reports an event, and reading it gives ENODEV.
-        let event = self.request.read_edge_event().await.map_err(|error| self.failed(error))?;
+        let event = loop {
+            match timeout(PROBE, self.request.read_edge_event()).await {
+                Ok(event) => break event.map_err(|error| self.failed(error))?,
+                // Kernels up to 6.1 at least wake nobody when a chip is unplugged; any question then gives ENODEV.
+                Err(_) => self.active().map(drop)?,
+            }
+        };
         Ok(Edge { active: event.kind == EdgeKind::Rising, at: Mono::from_nanos(event.timestamp_ns) })
     }
 }

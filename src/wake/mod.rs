@@ -1,9 +1,8 @@
 //! The wake button, the status LED and the mute line.
 //!
 //! The lines are those of the GPIO character device (`cdev.rs`), or of a Raspberry Pi through rppal (feature `rppal`,
-//! `rpi.rs`).
-//! Both hand out raw edges with the kernel's stamps; `watch.rs` makes presses of them, so that a press means the same on
-//! every board and no debounce period is ever added to its time.
+//! `rpi.rs`). Both hand out raw edges with the kernel's stamps; `watch.rs` makes presses of them, so that a press means
+//! the same on every board and no debounce period is added to its time.
 
 #[cfg(not(feature = "rppal"))]
 mod cdev;
