@@ -12,10 +12,6 @@ use crate::audio::convert::Resampler;
 
 /// Chunks in the ring; what does not fit waits with the feeder until the reporter moves it on.
 pub const RING: usize = 256;
-/// A long push is converted and queued in pieces of this part of a second: the first is on its way while the rest is
-/// still being converted.
-const PIECES_PER_SECOND: u32 = 20;
-
 /// Serves the turn that was begun last.
 pub struct Feeder {
     ring: Producer<Chunk>,
@@ -61,14 +57,12 @@ impl Feeder {
             self.flush(turn);
             self.resampler = Some(Resampler::new(rates.0, rates.1));
         }
-        for piece in samples.chunks((rate / PIECES_PER_SECOND).max(1) as usize) {
-            let mut sound = Vec::new();
-            if let Some(resampler) = &mut self.resampler {
-                resampler.push(piece, &mut sound);
-            }
-            self.queue(turn, Part::Sound(sound));
-            self.deliver();
+        let mut sound = Vec::new();
+        if let Some(resampler) = &mut self.resampler {
+            resampler.push(samples, &mut sound);
         }
+        self.queue(turn, Part::Sound(sound));
+        self.deliver();
     }
 
     pub fn finish(&mut self, turn: u64) {

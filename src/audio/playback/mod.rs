@@ -25,6 +25,9 @@ mod reporter;
 #[cfg(test)]
 mod tests;
 
+/// A long push goes through the converter in pieces of this part of a second.
+const PIECES_PER_SECOND: u32 = 20;
+
 /// What the speaker tells.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PlaybackEvent {
@@ -150,7 +153,11 @@ impl Playback {
 
     /// Adds sound to the turn that was begun: mono of `rate` Hz, −1 to 1. Sound of any other turn is dropped.
     pub fn push(&self, turn: u64, rate: u32, samples: &[f32]) {
-        self.feeder().push(turn, rate, samples);
+        // In pieces: the first is on its way while the rest is still being converted, and a cancel waits for no more
+        // than one.
+        for piece in samples.chunks((rate / PIECES_PER_SECOND).max(1) as usize) {
+            self.feeder().push(turn, rate, piece);
+        }
     }
 
     /// No more is coming: the turn ends when all of it has played.

@@ -2,6 +2,7 @@
 //! spoken ([`room`]), and a loudspeaker without a membrane ([`sink`]). They serve the demo, the benches and the tests
 //! through the same loops as ALSA's devices.
 
+use std::io::ErrorKind;
 use std::path::Path;
 
 use super::AudioError;
@@ -46,8 +47,9 @@ impl Clip {
     pub fn read(path: &Path) -> Result<Self, AudioError> {
         let fault = |why: String| AudioError::Wav { path: path.to_owned(), why };
         let words = |e: hound::Error| match e {
-            hound::Error::IoError(e) if e.kind() == std::io::ErrorKind::UnexpectedEof => {
-                fault("it is cut off: its header promises more than there is".into())
+            // So hound says that a read came short.
+            hound::Error::IoError(e) if matches!(e.kind(), ErrorKind::UnexpectedEof | ErrorKind::Other) => {
+                fault("is cut off: there is less in it than a WAV file of its header has".into())
             }
             hound::Error::IoError(e) => fault(format!("cannot be read: {e}")),
             hound::Error::FormatError(what) => fault(format!("is not a WAV file that can be read: {what}")),
@@ -108,6 +110,20 @@ mod tests {
             assert_eq!((clip.rate, clip.samples.len()), (22_050, 4410));
             assert!((level - 0.5).abs() < 0.01 && rest < 0.01, "{bits} bits: {level} {rest}");
         }
+    }
+
+    #[test]
+    fn a_file_that_is_cut_off_is_not_taken_for_a_short_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("half.wav");
+        let recording =
+            crate::audio::Recording { rate: 16_000, start: crate::clock::Mono::now(), samples: vec![1; 16_000] };
+        recording.write(&path).unwrap();
+        assert_eq!(Clip::read(&path).unwrap().samples.len(), 16_000);
+        let whole = std::fs::read(&path).unwrap();
+        std::fs::write(&path, &whole[..whole.len() / 2]).unwrap();
+        let text = Clip::read(&path).unwrap_err().to_string();
+        assert!(text.contains("half.wav") && text.contains("cut off"), "{text}");
     }
 
     #[test]
