@@ -95,6 +95,18 @@ impl From<Option<String>> for StopReason {
     }
 }
 
+impl StopReason {
+    /// As the API names it.
+    pub fn as_str(&self) -> &str {
+        match self {
+            StopReason::EndTurn => "end_turn",
+            StopReason::MaxTokens => "max_tokens",
+            StopReason::Refusal => "refusal",
+            StopReason::Other(reason) => reason,
+        }
+    }
+}
+
 /// One answer while it comes. Dropping it resets its HTTP/2 stream; the connection lives.
 pub struct Answer {
     head: AnswerHead,
@@ -239,7 +251,7 @@ impl Answer {
             }
             StreamEvent::Error { error } => {
                 let id = self.head.request_id.clone();
-                self.fail(self.inner.broken_off(&error.kind, &error.message, &self.private, id));
+                self.fail(self.inner.broken_off(&error, &self.private, id));
             }
             StreamEvent::ContentBlockDelta { .. }
             | StreamEvent::ContentBlockStop { .. }

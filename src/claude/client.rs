@@ -17,8 +17,8 @@ use super::answer::Answer;
 use super::dial::Dialer;
 use super::keep::Cache;
 use super::line::{Line, Sent};
-use super::wire::{API_VERSION, ApiErrorResponse, ContentBlock, Message, MessagesRequest, Role};
-use super::{ApiFault, ApiKey, ApiKind, ClaudeError, ConnectionState, Prefix, min_cacheable};
+use super::wire::{API_VERSION, ContentBlock, Message, MessagesRequest, Role};
+use super::{ApiKey, ClaudeError, ConnectionState, Prefix, min_cacheable};
 use crate::config::{ClaudeSettings, Effort, Thinking};
 
 /// A check of an open connection that takes longer means that the path is dead. It runs while the person speaks.
@@ -26,8 +26,6 @@ const CHECK_PATIENCE: Duration = Duration::from_secs(2);
 /// Bounds of a document that is no stream.
 const MOST_DOCUMENT: usize = 1 << 20;
 const DOCUMENT_PATIENCE: Duration = Duration::from_secs(5);
-/// Longest message of the API that is passed on, in characters.
-const MOST_MESSAGE: usize = 200;
 
 /// One question with what belongs to it. Its `Debug` shows no word.
 #[derive(Clone, Default)]
@@ -54,7 +52,7 @@ pub struct Claude {
 
 pub(super) struct Inner {
     pub(super) settings: ClaudeSettings,
-    key: ApiKey,
+    pub(super) key: ApiKey,
     prefix: Prefix,
     pub(super) line: Line,
     pub(super) cache: Mutex<Cache>,
@@ -73,7 +71,7 @@ pub(super) struct Call {
     path: String,
     body: Bytes,
     /// Texts of the person, which no error may repeat.
-    private: Vec<String>,
+    pub(super) private: Vec<String>,
     /// Only asks whether the connection lives: an open one gets little time, and a silent one is replaced.
     check: bool,
 }
@@ -276,75 +274,9 @@ impl Inner {
         }
     }
 
-    /// The error that a response of another status means.
-    async fn refusal(&self, sent: Sent, call: &Call) -> ClaudeError {
-        let status = sent.response.status().as_u16();
-        let headers = sent.response.headers();
-        let header = |name| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
-        let (retry_after, waits) = retry_after(header("retry-after-ms").as_deref(), header("retry-after").as_deref());
-        let should_retry = header("x-should-retry").and_then(|value| value.parse().ok());
-        let id = request_id(headers);
-        // A status says enough where its body does not come or is no error of the API.
-        let body = self.document(sent).await.unwrap_or_default();
-        let body: Option<ApiErrorResponse> = serde_json::from_slice(&body).ok();
-        let (message, id) = match body {
-            Some(body) => (body.error.message, id.or(body.request_id)),
-            None => (String::new(), id),
-        };
-        let kind = ApiKind::of_status(status, waits);
-        self.fault(kind, Some(status), &message, &call.private, id, retry_after, should_retry)
-    }
-
-    #[expect(clippy::too_many_arguments, reason = "one error, named part by part")]
-    fn fault(
-        &self,
-        kind: ApiKind,
-        status: Option<u16>,
-        message: &str,
-        private: &[String],
-        request_id: Option<String>,
-        retry_after: Option<Duration>,
-        should_retry: Option<bool>,
-    ) -> ClaudeError {
-        let host = self.line.host();
-        ClaudeError::Api(Box::new(ApiFault {
-            kind,
-            status,
-            message: self.harmless(message, private),
-            request_id,
-            retry_after,
-            should_retry,
-            subject: match kind {
-                ApiKind::Key | ApiKind::Forbidden => self.key.to_string(),
-                ApiKind::NotFound => format!("model {} at {host}", self.settings.model),
-                _ => host.to_owned(),
-            },
-        }))
-    }
-
-    /// An `error` event in the stream.
-    pub(super) fn broken_off(&self, kind: &str, message: &str, private: &[String], id: Option<String>) -> ClaudeError {
-        self.fault(ApiKind::of_type(kind), None, message, private, id, None, None)
-    }
-
     pub(super) fn protocol(&self, fault: String, request_id: Option<String>) -> ClaudeError {
         ClaudeError::Protocol { host: self.line.host().to_owned(), fault, request_id }
     }
-
-    /// A message of the server on one short line; nothing of it where it repeats the key or words of the person.
-    fn harmless(&self, message: &str, private: &[String]) -> String {
-        if self.key.is_in(message) || private.iter().any(|text| echoes(message, text)) {
-            return "its message repeats what was sent and is not shown".to_owned();
-        }
-        message.split_whitespace().collect::<Vec<_>>().join(" ").chars().take(MOST_MESSAGE).collect()
-    }
-}
-
-/// Three words of `text` in a row, or all of it where it has fewer, stand in `message`.
-fn echoes(message: &str, text: &str) -> bool {
-    let words: Vec<&str> = text.split_whitespace().collect();
-    let message = message.split_whitespace().collect::<Vec<_>>().join(" ");
-    words.windows(words.len().clamp(1, 3)).any(|run| message.contains(&run.join(" ")))
 }
 
 fn text_of(block: &ContentBlock) -> Option<String> {
@@ -358,39 +290,17 @@ pub(super) fn request_id(headers: &HeaderMap) -> Option<String> {
     headers.get("request-id").and_then(|value| value.to_str().ok()).map(str::to_owned)
 }
 
-/// The wait of `retry-after-ms`, else of `retry-after`, and whether there is either. A date counts as a wait too long
-/// for a person: nobody plans a retry within a second by the calendar.
-fn retry_after(ms: Option<&str>, seconds: Option<&str>) -> (Option<Duration>, bool) {
-    let wait = |value: Option<&str>, unit: f64| {
-        let value: f64 = value?.trim().parse().ok()?;
-        Duration::try_from_secs_f64(value * unit).ok()
-    };
-    match wait(ms, 1e-3).or_else(|| wait(seconds, 1.0)) {
-        Some(wait) => (Some(wait), true),
-        None => (seconds.map(|_| Duration::from_secs(60)), seconds.is_some()),
-    }
-}
-
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::claude::tests::settings;
     use crate::config::Language;
 
-    fn claude() -> Claude {
+    pub(in crate::claude) fn claude() -> Claude {
         let mut settings = settings();
         settings.base_url = "http://127.0.0.1:9".to_owned();
         let prefix = Prefix::new(&settings, &[Language::En]).unwrap();
         Claude::new(&settings, ApiKey::new("sk-secret", "a test".to_owned()).unwrap(), prefix).unwrap()
-    }
-
-    #[test]
-    fn the_wait_comes_from_either_header() {
-        assert_eq!(retry_after(Some("250"), Some("9")), (Some(Duration::from_millis(250)), true));
-        assert_eq!(retry_after(Some("soon"), Some("0.5")), (Some(Duration::from_millis(500)), true));
-        assert_eq!(retry_after(None, Some("Fri, 31 Dec 1999 23:59:59 GMT")), (Some(Duration::from_secs(60)), true));
-        assert_eq!(retry_after(None, Some("-3")), (Some(Duration::from_secs(60)), true));
-        assert_eq!(retry_after(None, None), (None, false));
     }
 
     #[test]
@@ -411,24 +321,13 @@ mod tests {
         let warm = inner.messages(vec![], 0, false, vec![]).unwrap().body;
         // `max_tokens` stands before the system prompt in the bytes, yet is no part of the prefix.
         let system = |text: &str| text[text.find("\"system\"").unwrap()..text.find("\"messages\"").unwrap()].to_owned();
-        assert_eq!(system(&first), system(&String::from_utf8(warm.to_vec()).unwrap()));
+        assert_eq!(system(&first), system(std::str::from_utf8(&warm).unwrap()));
     }
 
     #[test]
     fn an_empty_question_is_not_sent() {
         let question = Question { text: " \n".to_owned(), ..Question::default() };
         assert!(matches!(claude().inner.question(question), Err(ClaudeError::Empty)));
-    }
-
-    #[test]
-    fn an_error_does_not_repeat_what_was_said() {
-        let inner = claude().inner;
-        let private = vec!["where did I hide the gold".to_owned()];
-        let message = |text: &str| inner.harmless(text, &private);
-        assert!(message("bad text: 'did I  hide'").contains("not shown"));
-        assert!(message("key sk-secret is odd").contains("not shown"));
-        assert_eq!(message("max_tokens:\n too  large"), "max_tokens: too large");
-        assert_eq!(message(&"x".repeat(900)).len(), MOST_MESSAGE);
     }
 
     #[test]

@@ -66,7 +66,8 @@ impl Dialer {
         }
         let secure = scheme == Scheme::HTTPS;
         let name = authority.host().trim_start_matches('[').trim_end_matches(']').to_owned();
-        if !secure && !(scheme == Scheme::HTTP && is_loopback(&name)) {
+        let local = scheme == Scheme::HTTP && is_loopback(&name);
+        if !secure && !local {
             return Err(wrong(
                 "must begin with https:// (http:// only for this machine itself: the key is sent over it)",
             ));

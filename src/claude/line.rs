@@ -278,14 +278,15 @@ impl Line {
         });
         let io = TokioIo::new(io);
         let sender = if h2 {
-            let (sender, connection) = http2::Builder::new(Tracked(self.tasks.clone()))
-                .timer(TokioTimer::new())
-                .keep_alive_interval(PING_INTERVAL)
-                .keep_alive_timeout(PING_TIMEOUT)
-                .keep_alive_while_idle(true)
-                .handshake::<TokioIo<Stream>, Body>(io)
-                .await
-                .map_err(failed)?;
+            let (sender, connection) =
+                http2::Builder::new(Tracked { tasks: self.tasks.clone(), kill: life.kill.clone() })
+                    .timer(TokioTimer::new())
+                    .keep_alive_interval(PING_INTERVAL)
+                    .keep_alive_timeout(PING_TIMEOUT)
+                    .keep_alive_while_idle(true)
+                    .handshake::<TokioIo<Stream>, Body>(io)
+                    .await
+                    .map_err(failed)?;
             self.drive(connection, &life);
             Sender::H2(sender)
         } else {
@@ -317,9 +318,13 @@ impl Line {
     }
 }
 
-/// Hyper's own tasks, under the tracker like every other.
+/// Hyper's own tasks of an HTTP/2 connection, under the tracker like every other. They hold the socket: a connection
+/// is ended by ending them, not by dropping hyper's `Connection`.
 #[derive(Clone)]
-struct Tracked(TaskTracker);
+struct Tracked {
+    tasks: TaskTracker,
+    kill: CancellationToken,
+}
 
 impl<F> hyper::rt::Executor<F> for Tracked
 where
@@ -327,7 +332,7 @@ where
     F::Output: Send,
 {
     fn execute(&self, task: F) {
-        self.0.spawn(task);
+        self.tasks.spawn(self.kill.clone().run_until_cancelled_owned(task));
     }
 }
 

@@ -117,7 +117,7 @@ mod tests {
                 now = now + Duration::from_secs(wait);
                 memory.remember(&question, &heard, now);
                 let messages = memory.messages(now);
-                prop_assert!(messages.len() <= 2 * most && messages.len() % 2 == 0);
+                prop_assert!(messages.len() <= 2 * most && messages.len().is_multiple_of(2));
                 for (index, message) in messages.iter().enumerate() {
                     let role = if index % 2 == 0 { Role::User } else { Role::Assistant };
                     prop_assert_eq!(message.role, role);

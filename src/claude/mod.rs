@@ -12,6 +12,7 @@ mod key;
 mod line;
 mod memory;
 mod prefix;
+mod refusal;
 pub mod sse;
 mod usage;
 pub mod wire;
