@@ -18,6 +18,8 @@ use clap::{Args, Parser, Subcommand};
 
 pub use exit::{CliError, Exit};
 
+use crate::config;
+
 /// A voice assistant that runs on a board.
 #[derive(Debug, Parser)]
 #[command(name = "elio", version, about, max_term_width = 110)]
@@ -43,6 +45,33 @@ pub struct Global {
     /// More log on standard error (-v: what happens, -vv: every detail)
     #[arg(long, short, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
+}
+
+impl Global {
+    /// Reads the configuration as these options and the environment say.
+    ///
+    /// # Errors
+    /// Exit 78 with every fault, one a line: the command must not go on.
+    pub fn load_config(&self) -> Result<config::Loaded, CliError> {
+        Ok(config::load(&self.load_options())?)
+    }
+
+    /// What [`config::load`] is asked for, now and at each reload.
+    pub fn load_options(&self) -> config::LoadOptions {
+        // An empty ELIO_CONFIG is as good as none.
+        let file = self.config.clone().filter(|file| !file.as_os_str().is_empty());
+        config::LoadOptions::from_process(file, self.set.clone())
+    }
+}
+
+impl From<config::Faults> for CliError {
+    fn from(faults: config::Faults) -> Self {
+        let many = match faults.iter().len() {
+            1 => String::new(),
+            n => format!("the configuration has {n} faults\n"),
+        };
+        Self::new(Exit::Config, format!("{many}{faults}"))
+    }
 }
 
 #[derive(Debug, Subcommand)]
