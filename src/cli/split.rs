@@ -1,14 +1,48 @@
-//! `elio split`
+//! `elio split`: what the splitter would hand to the voice, without a voice.
+
+use std::io::{self, Read, Write};
 
 use clap::Args;
 
 use super::{CliError, Exit, Global};
+use crate::config::Language;
+use crate::tts::{Chunk, Splitter};
 
 /// Arguments of `elio split`.
 #[derive(Debug, Args)]
-pub struct SplitArgs {}
+pub struct SplitArgs {
+    /// Language of the text: en or fr
+    #[arg(long, value_name = "LANGUAGE", value_parser = language, default_value = "en")]
+    language: Language,
+}
 
-/// Runs `elio split`.
-pub fn run(_args: SplitArgs, _global: &Global) -> Result<(), CliError> {
-    Err(CliError::new(Exit::Failed, "not built yet"))
+/// A language as it is written on the command line.
+pub(super) fn language(code: &str) -> Result<Language, String> {
+    match code {
+        "en" => Ok(Language::En),
+        "fr" => Ok(Language::Fr),
+        _ => Err("the languages are en and fr".into()),
+    }
+}
+
+/// Runs `elio split`: text on standard input, one chunk a line on standard output (`--json`: `{"chunks":[…]}`).
+pub fn run(args: SplitArgs, global: &Global) -> Result<(), CliError> {
+    let mut text = String::new();
+    io::stdin()
+        .read_to_string(&mut text)
+        .map_err(|error| CliError::new(Exit::Failed, format!("standard input cannot be read as UTF-8: {error}")))?;
+    let mut splitter = Splitter::new(args.language);
+    let mut chunks: Vec<String> = splitter.push(&text).into_iter().map(spoken).collect();
+    chunks.extend(splitter.finish().into_iter().map(spoken));
+    let mut report = if global.json { serde_json::json!({ "chunks": chunks }).to_string() } else { chunks.join("\n") };
+    if !report.is_empty() {
+        report.push('\n');
+    }
+    io::stdout()
+        .write_all(report.as_bytes())
+        .map_err(|error| CliError::new(Exit::Failed, format!("standard output: {error}")))
+}
+
+fn spoken(chunk: Chunk) -> String {
+    chunk.text
 }
