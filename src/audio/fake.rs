@@ -247,6 +247,11 @@ impl Pcm for FakeSpeaker {
 }
 
 impl PlaybackPcm for FakeSpeaker {
+    /// Its time is the script's.
+    fn nap(&mut self, bell: &Bell, pause: Duration) -> Wake {
+        self.wait(bell, pause)
+    }
+
     fn write(&mut self, bytes: &[u8]) -> Result<usize, Fault> {
         if let Some(fault) = self.0.fault {
             return Err(fault);

@@ -33,6 +33,10 @@ struct Stream {
     bytes: Box<[u8]>,
     /// The part of `bytes` that the device has not taken yet.
     left: std::ops::Range<usize>,
+    /// Frames that are queued while there is no sound.
+    idle: usize,
+    /// Frames in the device's queue after it was fed.
+    queued: usize,
 }
 
 impl Device {
@@ -84,6 +88,8 @@ impl Device {
             mono: vec![0.0; format.period].into(),
             bytes: vec![0; format.period * format.frame_bytes()].into(),
             left: 0..0,
+            idle: format.idle(),
+            queued: 0,
         }
     }
 
@@ -124,6 +130,7 @@ impl Device {
 fn serve(pcm: &mut dyn PlaybackPcm, stream: &mut Stream, mixer: &mut Mixer, shared: &Shared) -> Result<(), Fault> {
     let mut recovery = Recovery::default();
     let mut wake = Wake::Ready;
+    let mut napped = false;
     while !shared.health.stop.load(Relaxed) {
         let fault = match wake {
             // The bell rings for new sound: there may be room for it.
@@ -140,6 +147,10 @@ fn serve(pcm: &mut dyn PlaybackPcm, stream: &mut Stream, mixer: &mut Mixer, shar
         if let Some(fault) = fault {
             if fault == Fault::Xrun {
                 mixer.underrun();
+                if napped {
+                    // Its pointer is too coarse, or its thread too often late, for a short queue.
+                    stream.idle = stream.format.target;
+                }
             }
             recovery.recover(pcm, fault, &shared.device_bell, &shared.health)?;
             if fault != Fault::Again {
@@ -148,18 +159,27 @@ fn serve(pcm: &mut dyn PlaybackPcm, stream: &mut Stream, mixer: &mut Mixer, shar
                 continue;
             }
         }
-        wake = pcm.wait(&shared.device_bell, STALL);
+        // While there is only silence to queue, the queue falls to a period before it is fed: the poll, which wakes at
+        // a fixed level, would keep it full. A device whose queue is always empty (ALSA's null) polls.
+        let excess = stream.queued.saturating_sub(stream.format.period);
+        napped = mixer.quiet() && stream.idle < stream.format.target && excess > 0;
+        wake = match napped {
+            true => pcm.nap(&shared.device_bell, stream.format.time(excess)),
+            false => pcm.wait(&shared.device_bell, STALL),
+        };
     }
     Ok(())
 }
 
-/// Fills the device's queue up to its target; true where it took something.
+/// Fills the device's queue with sound up to its target, with silence to less; true where it took something.
 fn feed(pcm: &mut dyn PlaybackPcm, stream: &mut Stream, mixer: &mut Mixer, shared: &Shared) -> Result<bool, Fault> {
     let format = stream.format;
     let size = format.frame_bytes();
     let status = pcm.status()?;
     shared.queued.store(format.time(status.delay).as_nanos() as u64, Relaxed);
-    let mut room = format.target.saturating_sub(format.buffer.saturating_sub(status.avail));
+    stream.queued = format.buffer.saturating_sub(status.avail);
+    let wanted = if mixer.quiet() { stream.idle } else { format.target };
+    let mut room = wanted.saturating_sub(stream.queued);
     let mut leaves = status.at + format.time(status.delay);
     let mut fed = false;
     while room > 0 {
@@ -178,6 +198,7 @@ fn feed(pcm: &mut dyn PlaybackPcm, stream: &mut Stream, mixer: &mut Mixer, share
                 stream.left.start += frames * size;
                 leaves = leaves + format.time(frames);
                 room -= frames.min(room);
+                stream.queued += frames;
                 fed = true;
             }
             Err(fault) => return Err(fault),

@@ -103,6 +103,11 @@ impl Mixer {
         }
     }
 
+    /// No sound is at hand: what is queued now would be silence.
+    pub fn quiet(&self) -> bool {
+        self.sound.is_none() && self.queue.is_empty()
+    }
+
     /// Fills `out`, whose first sample leaves the converter at `at`; `live` is the epoch that may play. True where
     /// notes were written.
     pub fn fill(&mut self, out: &mut [f32], at: Mono, live: &AtomicU64) -> bool {
