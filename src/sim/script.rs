@@ -197,7 +197,9 @@ fn spoil(mut steps: Vec<Step>, fault: Fault, middle: usize, rng: &mut Rng) -> Ve
             let mut rest = bytes;
             let mut parts = Vec::new();
             while !rest.is_empty() {
-                let (part, later) = rest.split_at((1 + rng.next_u64() % 3).min(rest.len() as u64) as usize);
+                // A part ends after the first byte of a longer character, so that every such character is split.
+                let lead = rest.iter().position(|b| *b >= 0xc0).map_or(rest.len(), |at| at + 1);
+                let (part, later) = rest.split_at((1 + rng.next_u64() as usize % 3).min(lead));
                 parts.push(part.to_vec());
                 rest = later;
             }
