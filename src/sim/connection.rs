@@ -159,13 +159,15 @@ async fn serve_unstopped(server: Arc<Server>, socket: TcpStream, opened: Mono) {
             }
         };
         tokio::select! {
+            // A cut before anything more is written.
+            biased;
+            () = connection.cut.cancelled() => return,
             result = http.as_mut() => {
                 if let Err(error) = result {
                     log::debug!("connection {number}: {error}");
                 }
                 return;
             }
-            () = connection.cut.cancelled() => return,
             () = patience => return,
             () = closes(&connection, server.options.idle_timeout), if closing.is_none() => {
                 http.as_mut().graceful_shutdown();
