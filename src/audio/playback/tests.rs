@@ -1,0 +1,418 @@
+//! The speaker: the mixer by itself under any order of calls, then its threads on the scripted and the paced device.
+
+use std::collections::HashMap;
+use std::sync::atomic::Ordering::SeqCst;
+
+use proptest::prelude::*;
+
+use super::mixer::{AUDIBLE, Mixer, Note};
+use super::*;
+use crate::audio::PlaybackTap;
+use crate::audio::convert::tests::tone;
+use crate::audio::fake::{BASE, FORMAT, FakeHost, Script, Step, eventually, playback_settings};
+use crate::audio::wav::WavPlaybackHost;
+
+/// A feeder and a mixer without threads or device, at 16 kHz.
+struct Bench {
+    feeder: Feeder,
+    mixer: Mixer,
+    notes: rtrb::Consumer<Note>,
+    shared: Arc<Shared>,
+    frames: u64,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let shared = Arc::new(Shared::new().unwrap());
+        shared.rate.store(16_000, Relaxed);
+        let (chunks, queue) = rtrb::RingBuffer::new(feeder::RING);
+        let (notes, reports) = rtrb::RingBuffer::new(reporter::RING);
+        let mut mixer = Mixer::new(queue, notes);
+        mixer.set_rate(16_000);
+        Self { feeder: Feeder::new(chunks, shared.clone()), mixer, notes: reports, shared, frames: 0 }
+    }
+
+    fn fill(&mut self, frames: usize) -> Vec<f32> {
+        let mut out = vec![9.0; frames];
+        let at = BASE + Duration::from_nanos(self.frames * 62_500);
+        self.mixer.fill(&mut out, at, &self.shared.live);
+        self.feeder.deliver();
+        self.frames += frames as u64;
+        out
+    }
+
+    fn notes(&mut self) -> Vec<Note> {
+        std::iter::from_fn(|| self.notes.pop().ok()).filter(|n| !matches!(n, Note::Played(_))).collect()
+    }
+}
+
+#[test]
+fn a_turn_plays_whole_and_ends_once_with_its_instants() {
+    let mut bench = Bench::new();
+    bench.feeder.begin(7);
+    let mut sound = vec![0.001; 80];
+    sound.extend([0.5; 160]);
+    bench.feeder.push(7, 16_000, &sound);
+    bench.feeder.finish(7);
+    let out = [bench.fill(160), bench.fill(160)].concat();
+    assert_eq!(out[..240], sound);
+    assert!(out[240..].iter().all(|&s| s == 0.0));
+    let notes = bench.notes();
+    let at = |frames: u64| BASE + Duration::from_nanos(frames * 62_500);
+    assert!(matches!(notes[0], Note::FirstAudible { turn: 7, at: a } if a == at(80)), "{notes:?}");
+    let heard = Duration::from_millis(15);
+    assert!(
+        matches!(notes[1], Note::Ended { turn: 7, at: a, heard: h, completed: true, starved: 0, .. }
+            if a == at(240) && h == heard),
+        "{notes:?}"
+    );
+    assert_eq!(notes.len(), 2);
+}
+
+#[test]
+fn a_cancelled_turn_fades_and_the_next_begins_after_it() {
+    let mut bench = Bench::new();
+    bench.feeder.begin(1);
+    bench.feeder.push(1, 16_000, &[0.5; 16_000]);
+    assert!(bench.fill(160).iter().all(|&s| s == 0.5));
+    bench.feeder.cancel(1);
+    bench.feeder.push(1, 16_000, &[0.5; 100]);
+    bench.feeder.begin(2);
+    bench.feeder.push(2, 16_000, &[-0.25; 100]);
+    bench.feeder.finish(2);
+    let out = bench.fill(320);
+    assert!(out.windows(2).take(79).all(|w| w[1] < w[0] && w[1] > 0.0), "a falling fade of 5 ms");
+    assert!(out[80..180].iter().all(|&s| s == -0.25), "{:?}", &out[75..85]);
+    assert!(out[180..].iter().all(|&s| s == 0.0));
+    let ended: Vec<_> = bench
+        .notes()
+        .iter()
+        .filter_map(|n| match n {
+            Note::Ended { turn, completed, heard, .. } => Some((*turn, *completed, heard.as_micros())),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(ended, [(1, false, 15_000), (2, true, 6_250)]);
+}
+
+#[test]
+fn a_cancelled_turn_without_sound_at_hand_ends_softly_too() {
+    let mut bench = Bench::new();
+    bench.feeder.begin(1);
+    bench.feeder.push(1, 16_000, &[0.5; 160]);
+    bench.fill(160);
+    bench.feeder.cancel(1);
+    let out = bench.fill(160);
+    assert!(out[0] < 0.5 && out[0] > 0.4 && out.windows(2).all(|w| w[1] <= w[0]) && out[80] == 0.0);
+}
+
+#[test]
+fn a_gap_inside_a_turn_is_silence_and_is_counted_once() {
+    let mut bench = Bench::new();
+    bench.feeder.begin(3);
+    // Before the first sound nothing is missing.
+    bench.fill(160);
+    for _ in 0..2 {
+        bench.feeder.push(3, 16_000, &[0.1; 100]);
+        bench.fill(160);
+        bench.fill(160);
+    }
+    bench.feeder.finish(3);
+    bench.fill(160);
+    let notes = bench.notes();
+    assert!(matches!(notes.last(), Some(Note::Ended { starved: 2, completed: true, .. })), "{notes:?}");
+    assert_eq!(notes.iter().filter(|n| matches!(n, Note::Starved)).count(), 2);
+}
+
+#[test]
+fn two_voices_of_different_rates_follow_each_other_in_one_turn() {
+    let mut bench = Bench::new();
+    bench.feeder.begin(1);
+    bench.feeder.push(1, 22_050, &tone(440.0, 22_050, 0.2));
+    bench.feeder.push(1, 16_000, &[0.25; 1600]);
+    bench.feeder.finish(1);
+    let out = bench.fill(6400);
+    assert!(matches!(bench.notes().last(), Some(Note::Ended { heard, .. }) if *heard == Duration::from_millis(300)));
+    assert!(out[3200..4800].iter().all(|&s| s == 0.25));
+}
+
+#[test]
+fn more_chunks_than_the_ring_holds_wait_in_order() {
+    let mut bench = Bench::new();
+    bench.feeder.begin(1);
+    let sound: Vec<f32> = (0..3 * feeder::RING).map(|n| n as f32 / 1e4).collect();
+    for value in &sound {
+        bench.feeder.push(1, 16_000, &[*value]);
+    }
+    bench.feeder.finish(1);
+    let mut out = Vec::new();
+    while out.len() < sound.len() {
+        // The reporter moves the overflow on; a ring's worth is played at a time.
+        out.extend(bench.fill(200));
+        bench.notes();
+    }
+    assert_eq!(out[..sound.len()], sound);
+}
+
+#[derive(Clone, Debug)]
+enum Call {
+    Begin,
+    Push(usize),
+    PushStale(usize),
+    Finish,
+    Cancel,
+    CancelStale,
+    Fill(usize),
+    Discard,
+}
+
+fn call() -> impl Strategy<Value = Call> {
+    prop_oneof![
+        2 => Just(Call::Begin),
+        6 => (1usize..700).prop_map(Call::Push),
+        1 => (1usize..700).prop_map(Call::PushStale),
+        2 => Just(Call::Finish),
+        2 => Just(Call::Cancel),
+        1 => Just(Call::CancelStale),
+        9 => (1usize..400).prop_map(Call::Fill),
+        1 => Just(Call::Discard),
+    ]
+}
+
+proptest! {
+    /// Each turn's sound is a constant of its own, so every sample that leaves tells whose it is.
+    #[test]
+    fn a_stale_turn_can_never_play_and_each_turn_ends_once(calls in prop::collection::vec(call(), 1..120)) {
+        let mut bench = Bench::new();
+        let value = |turn: u64| (turn + 1) as f32 / 512.0;
+        let (mut begun, mut live) = (0u64, None);
+        let mut fade_left = HashMap::<u64, usize>::new();
+        let mut counted = HashMap::<u64, u64>::new();
+        let mut notes = Vec::new();
+        for call in calls {
+            match call {
+                Call::Begin => { begun += 1; live = Some(begun); bench.feeder.begin(begun) }
+                Call::Push(n) => bench.feeder.push(begun, 16_000, &vec![value(begun); n]),
+                Call::PushStale(n) => bench.feeder.push(begun + 1, 16_000, &vec![value(begun + 1); n]),
+                Call::Finish => bench.feeder.finish(begun),
+                Call::Cancel => { live = None; bench.feeder.cancel(begun) }
+                Call::CancelStale => bench.feeder.cancel(begun.wrapping_sub(1)),
+                Call::Discard => { bench.mixer.discard(BASE); }
+                Call::Fill(n) => {
+                    for sample in bench.fill(n) {
+                        let whole = (1..=begun + 1).find(|&t| sample == value(t));
+                        match whole {
+                            _ if sample == 0.0 => {}
+                            Some(turn) if Some(turn) == live => *counted.entry(turn).or_default() += 1,
+                            // Anything else is a turn that fades: it has 5 ms for that.
+                            _ => {
+                                let stale = *fade_left.entry(begun).or_insert(0) + 1;
+                                fade_left.insert(begun, stale);
+                                prop_assert!(sample <= value(begun), "{sample}");
+                                prop_assert!(stale <= 160, "{stale} samples of stale sound in turn {begun}");
+                            }
+                        }
+                    }
+                }
+            }
+            notes.extend(bench.notes());
+        }
+        bench.feeder.cancel(begun);
+        for _ in 0..4 { bench.fill(400); notes.extend(bench.notes()); }
+        let mut ended: Vec<u64> =
+            notes.iter().filter_map(|n| if let Note::Ended { turn, .. } = n { Some(*turn) } else { None }).collect();
+        ended.sort_unstable();
+        prop_assert_eq!(ended, (1..=begun).collect::<Vec<_>>());
+    }
+}
+
+/// Begins turn 1 with `sound` on a script and lets it play.
+fn speak(steps: &[Step], sound: &[f32]) -> (Playback, UnboundedReceiver<PlaybackEvent>, Arc<Script>) {
+    let script = Script::new([]);
+    let (playback, events) = Playback::start(FakeHost::new([Some(script.clone())]), &playback_settings()).unwrap();
+    script.settle();
+    playback.begin(1);
+    playback.push(1, 16_000, sound);
+    playback.finish(1);
+    // It fills what an idle queue leaves free; then time goes on.
+    eventually("the first sound", || script.written.lock().unwrap().len() == FORMAT.target);
+    script.then(steps.iter().copied());
+    script.settle();
+    (playback, events, script)
+}
+
+fn ended(events: &mut UnboundedReceiver<PlaybackEvent>) -> PlaybackEvent {
+    loop {
+        let event = events.blocking_recv().unwrap();
+        if matches!(event, PlaybackEvent::Ended { .. }) {
+            return event;
+        }
+    }
+}
+
+const P: Step = Step::Period;
+
+#[test]
+fn the_device_is_fed_silence_then_the_turn_and_every_instant_is_the_converters() {
+    let sound: Vec<f32> = (0..800).map(|n| if n < 50 { 0.001 } else { 0.5 + n as f32 / 4096.0 }).collect();
+    let (playback, mut events, script) = speak(&[P; 20], &sound);
+    let written = script.written.lock().unwrap().clone();
+    let first = written.iter().position(|&s| s != 0.0).unwrap();
+    // The silence of an idle queue is before it, and no more.
+    assert_eq!(first, FORMAT.idle());
+    assert_eq!(written[first..first + 800], sound);
+    assert!(written[first + 800..].iter().all(|&s| s == 0.0) && written.len() == 20 * 160 + FORMAT.idle());
+    let at = |frame: usize| BASE + Duration::from_nanos(frame as u64 * 62_500);
+    assert_eq!(events.blocking_recv().unwrap(), PlaybackEvent::FirstAudible { turn: 1, at: at(first + 50) });
+    let heard = Duration::from_millis(50);
+    let end = PlaybackEvent::Ended { turn: 1, at: at(first + 800), heard, completed: true, starved: 0, underruns: 0 };
+    assert_eq!(events.blocking_recv().unwrap(), end);
+    let stats = playback.stats();
+    assert_eq!((stats.underruns, stats.starved, stats.present), (0, 0, true));
+    assert_eq!((stats.period, stats.format), (Duration::from_millis(10), FORMAT.to_string()));
+}
+
+#[test]
+fn short_writes_lose_nothing() {
+    let sound: Vec<f32> = (0..1500).map(|n| 0.1 + n as f32 / 4096.0).collect();
+    let (_playback, mut events, script) =
+        speak(&[P, Step::Short(7), P, Step::Spurious, Step::Short(1), P, P, P, P, P, P, P], &sound);
+    let written = script.written.lock().unwrap().clone();
+    assert_eq!(written[FORMAT.idle()..FORMAT.idle() + 1500], sound);
+    assert!(matches!(ended(&mut events), PlaybackEvent::Ended { completed: true, .. }));
+}
+
+#[test]
+fn an_underrun_is_counted_in_the_turn_and_sound_goes_on() {
+    for xrun in [Step::Xrun(700), Step::XrunAtWait(700)] {
+        let (playback, mut events, script) = speak(&[P, P, P, P, xrun, P, P, P, P, P, P, P, P, P, P], &[0.5; 1600]);
+        assert!(
+            matches!(ended(&mut events), PlaybackEvent::Ended { completed: true, underruns: 1, starved: 0, heard, .. }
+                if heard == Duration::from_millis(100))
+        );
+        assert_eq!((playback.stats().underruns, script.prepared.load(SeqCst)), (1, 1));
+    }
+}
+
+#[test]
+fn a_device_that_runs_dry_while_it_is_idle_gets_a_full_queue_from_then_on() {
+    let script = Script::new([P, P, Step::XrunAtWait(0), P]);
+    let (playback, _events) = Playback::start(FakeHost::new([Some(script.clone())]), &playback_settings()).unwrap();
+    script.settle();
+    assert_eq!(playback.stats().underruns, 1);
+    // Two periods went by before the underrun took the idle queue with it, one after it.
+    assert_eq!(script.written.lock().unwrap().len(), 2 * 160 + FORMAT.target + 160);
+}
+
+#[test]
+fn the_first_audible_sample_is_placed_behind_all_that_is_written_with_it() {
+    // After an underrun the whole queue is filled at once, in periods.
+    let sound: Vec<f32> = (0..1600).map(|n| if n < 400 { 0.001 } else { 0.5 }).collect();
+    let (_playback, mut events, script) = speak(&[Step::Xrun(700), P, P], &sound);
+    let Some(PlaybackEvent::FirstAudible { at, .. }) = events.blocking_recv() else { panic!("no sound") };
+    let first = script.written.lock().unwrap().iter().position(|s| *s > AUDIBLE).unwrap();
+    assert_eq!(first, 700 + 400 - (FORMAT.target - FORMAT.idle()));
+    assert_eq!(at, BASE + Duration::from_nanos(first as u64 * 62_500));
+}
+
+#[test]
+fn suspend_is_resumed_or_prepared() {
+    for (resumes, prepared) in [(true, 0), (false, 1)] {
+        let sleep = Step::Suspend { frames: 16_000, sleepy: 2, resumes };
+        let (playback, mut events, script) = speak(&[P, P, sleep, P, P, P, P, P, P, P, P], &[0.5; 800]);
+        assert!(matches!(ended(&mut events), PlaybackEvent::Ended { completed: true, underruns: 0, .. }));
+        assert_eq!((playback.stats().suspends, script.prepared.load(SeqCst)), (1, prepared));
+    }
+}
+
+#[test]
+fn an_unplugged_speaker_ends_its_turns_and_speaks_again_when_it_returns() {
+    let (first, second) = (Script::new([]), Script::new([]));
+    let host = FakeHost::new([Some(first.clone()), None, Some(second.clone())]);
+    let (playback, mut events) = Playback::start(host, &playback_settings()).unwrap();
+    playback.begin(1);
+    playback.push(1, 16_000, &[0.5; 16_000]);
+    first.then([P, P, P, Step::Gone]);
+    let mut told = Vec::new();
+    while told.last().is_none_or(|t| t != "returned") {
+        told.push(match events.blocking_recv().unwrap() {
+            PlaybackEvent::FirstAudible { turn, .. } => format!("audible {turn}"),
+            PlaybackEvent::Ended { turn, completed, .. } => format!("ended {turn} {completed}"),
+            PlaybackEvent::Lost(_) => {
+                // Turns that begin while the speaker is away end as well.
+                playback.begin(2);
+                playback.push(2, 16_000, &[0.5; 160]);
+                "lost".into()
+            }
+            PlaybackEvent::Returned => "returned".into(),
+        });
+    }
+    playback.push(2, 16_000, &[0.5; 160]);
+    playback.finish(2);
+    playback.begin(3);
+    playback.push(3, 16_000, &[0.25; 160]);
+    playback.finish(3);
+    second.then([P; 8]);
+    loop {
+        match events.blocking_recv().unwrap() {
+            PlaybackEvent::Ended { turn: 3, completed, heard, .. } => {
+                assert!(completed && heard == Duration::from_millis(10));
+                break;
+            }
+            PlaybackEvent::Ended { turn, completed, .. } => told.push(format!("ended {turn} {completed}")),
+            _ => {}
+        }
+    }
+    told.sort();
+    assert_eq!(told, ["audible 1", "ended 1 false", "ended 2 false", "lost", "returned"]);
+    assert!(second.written.lock().unwrap().iter().all(|&s| s == 0.0 || s == 0.25), "no sound from before the loss");
+    assert_eq!((playback.stats().losses, playback.stats().present), (1, true));
+}
+
+#[test]
+fn a_speaker_that_is_not_there_at_the_start_is_an_error() {
+    let error = Playback::start(FakeHost::new([None]), &playback_settings()).unwrap_err();
+    assert!(error.to_string().contains("`fake`"), "{error}");
+}
+
+/// What the record says is checked against what left the speaker.
+#[test]
+fn first_audible_is_where_the_taps_own_wav_has_it() {
+    let (tap, host) = PlaybackTap::new(Box::new(WavPlaybackHost), Duration::from_secs(20));
+    let (playback, mut events) = Playback::start(host, &playback_settings()).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    for turn in 1..=3u64 {
+        playback.begin(turn);
+        let begun = Mono::now();
+        let mut sound = vec![0.0; 22_050 * turn as usize / 40];
+        sound.extend(tone(440.0, 22_050, 0.3));
+        playback.push(turn, 22_050, &sound);
+        playback.finish(turn);
+        let Some(PlaybackEvent::FirstAudible { turn: told, at }) = events.blocking_recv() else { panic!("no sound") };
+        let PlaybackEvent::Ended { at: end, completed, heard, underruns, .. } = ended(&mut events) else { panic!() };
+        assert!(told == turn && completed && heard.abs_diff(Duration::from_millis(300 + 25 * turn)).as_millis() < 2);
+        let recording = tap.take(begun, end);
+        let path = dir.path().join("answer.wav");
+        recording.write(&path).unwrap();
+        let wav = crate::audio::Clip::read(&path).unwrap();
+        assert_eq!(wav.rate, recording.rate);
+        let first = wav.samples.iter().position(|s| s.abs() > AUDIBLE).unwrap();
+        let in_wav = recording.start + Duration::from_nanos(first as u64 * 1_000_000_000 / u64::from(wav.rate));
+        assert!(at.ms_since(in_wav).abs() < 10.0, "turn {turn}: {} ms", at.ms_since(in_wav));
+        // The tone is there whole, unless this machine was too busy for a speaker.
+        let loud = wav.samples[first..].iter().filter(|s| s.abs() > 0.01).count();
+        assert!(underruns > 0 || (loud as f64 / f64::from(wav.rate) - 0.29).abs() < 0.02, "{loud}");
+        eventually("the end of the sound", || Mono::now() >= end);
+    }
+}
+
+#[test]
+fn a_tap_keeps_only_its_last_seconds() {
+    let (tap, host) = PlaybackTap::new(Box::new(WavPlaybackHost), Duration::from_millis(100));
+    let (_playback, _events) = Playback::start(host, &playback_settings()).unwrap();
+    std::thread::sleep(Duration::from_millis(1500));
+    let all = tap.take(Mono::from_nanos(0), Mono::now());
+    let length = all.samples.len() as f64 / f64::from(all.rate);
+    assert!((0.1..=1.1).contains(&length), "{length} s");
+    assert!(tap.take(Mono::from_nanos(0), Mono::from_nanos(1)).samples.is_empty());
+}
