@@ -75,8 +75,8 @@ async fn an_answer_is_level_and_has_no_clicks() {
         assert!(spoken.iter().all(|chunk| !chunk.fallback && chunk.rate == 16_000 && chunk.voice == "voice-demo"));
 
         let levels: Vec<f32> = spoken.iter().map(|chunk| speech_level(&chunk.samples, chunk.rate)).collect();
-        // A speaker's sentences differ by some 2 dB; a level set by each chunk's peak would differ by far more.
-        assert!(levels.iter().all(|level| (level - settings().level_dbfs).abs() < 2.0), "{levels:?}");
+        // One gain leaves what the speaker's own sentences differ by: 2 dB with this voice.
+        assert!(levels.iter().all(|level| (level - settings().level_dbfs).abs() < 3.0), "{levels:?}");
 
         for pair in spoken.windows(2) {
             let [before, after] = pair else { unreachable!() };

@@ -69,3 +69,16 @@ fn say_tells_a_bad_voice_in_one_line_and_exits_with_78() {
         assert!(fault.contains(voice) && fault.lines().count() == 1, "{fault}");
     }
 }
+
+#[test]
+fn say_plays_on_the_configured_device() {
+    let folder = tempfile::tempdir().unwrap();
+    // ALSA's null device is there without a sound card, and keeps no time.
+    let out = elio(folder.path(), &["--set", "audio.playback.device=null", "say", "Oui.", "--json"], "");
+    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+    assert!(String::from_utf8(out.stdout).unwrap().contains("tts_ttfb_ms"));
+    let out = elio(folder.path(), &["--set", "audio.playback.device=hw:77,0", "say", "Oui."], "");
+    let fault = String::from_utf8(out.stderr).unwrap();
+    assert_eq!(out.status.code(), Some(69), "{fault}");
+    assert!(fault.contains("hw:77,0") && fault.lines().count() == 1, "{fault}");
+}
