@@ -291,7 +291,21 @@ mod tests {
         let mut english = espeak("en-us");
         let expected = english.phonemes("Half past three.").unwrap();
         let long = "word ".repeat(700);
-        for text in ["", "\n\n", "...", "a\nb\0c\r\n", BELL, "[[hello", "- -- —", "🙂", "<b>", &long, &"x".repeat(5000), "(", "\u{2028}"] {
+        for text in [
+            "",
+            "\n\n",
+            "...",
+            "a\nb\0c\r\n",
+            BELL,
+            "[[hello",
+            "- -- —",
+            "🙂",
+            "<b>",
+            &long,
+            &"x".repeat(5000),
+            "(",
+            "\u{2028}",
+        ] {
             english.phonemes(text).unwrap();
             assert_eq!(english.phonemes("Half past three.").unwrap(), expected, "after {text:?}");
         }
