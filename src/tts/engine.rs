@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use ort::session::{NoSelectedOutputs, RunOptions};
 use tokio::sync::oneshot;
@@ -98,7 +98,7 @@ struct Slot {
     fallback: Espeak,
     fallback_gain: f32,
     fallback_rate: u32,
-    used: Option<Instant>,
+    used: Option<Mono>,
 }
 
 /// Name and rate of each language's voice.
@@ -110,7 +110,7 @@ impl Engine {
         settings: TtsSettings,
         models: Vec<(Language, VoiceModel)>,
     ) -> Result<(Self, Names, WarmFigures), TtsError> {
-        let from = Instant::now();
+        let from = Mono::now();
         let mut engine = Self { settings, voices: Vec::new(), slots: BTreeMap::new(), phonemizers: BTreeMap::new() };
         let mut figures = Vec::new();
         for (language, model) in &models {
@@ -119,7 +119,7 @@ impl Engine {
             let index = match loaded {
                 Some(index) => index,
                 None => {
-                    let from = Instant::now();
+                    let from = Mono::now();
                     let environment = runtime::environment(engine.settings.onnxruntime.as_deref())?;
                     let voice = Voice::load(&environment, model, &engine.settings)?;
                     figures.push(VoiceFigures {
@@ -214,10 +214,10 @@ impl Engine {
     /// The longest text and a short one through the whole way: the figures, and the gain.
     fn warm(&mut self, language: Language, index: usize, figures: &mut VoiceFigures) -> Result<(), TtsError> {
         self.check_phonemes(language, index)?;
-        let from = Instant::now();
+        let from = Mono::now();
         let samples = self.samples(longest(language), language, index, &Stop::default())?;
         figures.longest = from.elapsed();
-        let from = Instant::now();
+        let from = Mono::now();
         self.samples(
             if language == Language::En { "Hello there." } else { "Bonjour Paris." },
             language,
@@ -259,7 +259,7 @@ impl Engine {
             return Err(TtsError::Cancelled);
         }
         let slot = self.slots.get_mut(language).ok_or(TtsError::Gone)?;
-        slot.used = Some(Instant::now());
+        slot.used = Some(Mono::now());
         let index = slot.voice;
         let mut spoken = None;
         if let Some(index) = index {
@@ -296,7 +296,7 @@ impl Engine {
         let Some(slot) = self.slots.get_mut(&language) else { return };
         let idle = slot.used.is_none_or(|used| used.elapsed() > WARM);
         if let (true, Some(index)) = (idle, slot.voice) {
-            slot.used = Some(Instant::now());
+            slot.used = Some(Mono::now());
             if let Err(error) = self.samples("a", language, index, &Stop::default()) {
                 log::warn!("{error}");
             }
