@@ -290,7 +290,7 @@ impl FakeHost {
     }
 
     fn next(&mut self) -> Result<Fake, AudioError> {
-        let way = super::error::Way::Capture;
+        let way = super::Way::Capture;
         let script = self.scripts.pop_front().flatten();
         let script = script.ok_or(AudioError::NotFound { device: "fake".into(), way, detail: String::new() })?;
         script.opened.fetch_add(1, SeqCst);

@@ -8,7 +8,7 @@ use alsa::{Direction, Output, ValueOr};
 use super::device::Device;
 use super::refusal::refusal;
 use crate::audio::AudioError;
-use crate::audio::error::Way;
+use crate::audio::Way;
 use crate::audio::pcm::{Format, Sample};
 
 /// Rates to try for a microphone, in Hz: 16 kHz, then those from which it is cheap and good to convert.

@@ -99,7 +99,8 @@ impl Device {
         let mut pause = BACK_OFF.0;
         let mut next = Mono::now() + pause;
         loop {
-            if self.mixer.discard(Mono::now()) {
+            self.mixer.discard(Mono::now());
+            if self.mixer.noted() {
                 self.shared.reporter_bell.ring();
             }
             // The bell also rings for turns that begin: they must not make the attempts more frequent.
@@ -134,13 +135,16 @@ fn serve(pcm: &mut dyn PlaybackPcm, stream: &mut Stream, mixer: &mut Mixer, shar
     while !shared.health.stop.load(Relaxed) {
         let fault = match wake {
             // The bell rings for new sound: there may be room for it.
-            Wake::Pending | Wake::Ready => feed(pcm, stream, mixer, shared)
-                .inspect(|&any| {
-                    if any {
-                        recovery.well()
-                    }
-                })
-                .err(),
+            Wake::Pending | Wake::Ready => {
+                let fed = feed(pcm, stream, mixer, shared);
+                if mixer.noted() {
+                    shared.reporter_bell.ring();
+                }
+                if fed == Ok(true) {
+                    recovery.well();
+                }
+                fed.err()
+            }
             Wake::Late => Some(Fault::Os(rustix::io::Errno::TIMEDOUT.raw_os_error())),
             Wake::Recover(fault) => Some(fault),
         };
@@ -177,17 +181,16 @@ fn feed(pcm: &mut dyn PlaybackPcm, stream: &mut Stream, mixer: &mut Mixer, share
     let size = format.frame_bytes();
     let status = pcm.status()?;
     shared.queued.store(format.time(status.delay).as_nanos() as u64, Relaxed);
+    let mut leaves = status.at + format.time(status.delay);
     stream.queued = format.buffer.saturating_sub(status.avail);
+    mixer.look(leaves, &shared.live);
     let wanted = if mixer.quiet() { stream.idle } else { format.target };
     let mut room = wanted.saturating_sub(stream.queued);
-    let mut leaves = status.at + format.time(status.delay);
     let mut fed = false;
     while room > 0 {
         if stream.left.is_empty() {
             let mono = &mut stream.mono[..room.min(format.period)];
-            if mixer.fill(mono, leaves, &shared.live) {
-                shared.reporter_bell.ring();
-            }
+            mixer.fill(mono, leaves, &shared.live);
             encode(&format, mono, &mut stream.bytes[..mono.len() * size]);
             stream.left = 0..mono.len() * size;
         }

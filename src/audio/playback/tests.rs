@@ -231,7 +231,9 @@ fn speak(steps: &[Step], sound: &[f32]) -> (Playback, UnboundedReceiver<Playback
     let script = Script::new([]);
     let (playback, events) = Playback::start(FakeHost::new([Some(script.clone())]), &playback_settings()).unwrap();
     script.settle();
+    // A turn that begins does not yet fill the queue with its silence.
     playback.begin(1);
+    std::thread::sleep(Duration::from_millis(5));
     playback.push(1, 16_000, sound);
     playback.finish(1);
     // It fills what an idle queue leaves free; then time goes on.
