@@ -1,10 +1,12 @@
 //! A scripted device for the tests of the loops: each wait takes one step of the script. It lives in its own time,
 //! so no test depends on the speed of the machine, and what it captures tells where in that time it was.
 
+#![allow(clippy::disallowed_methods, reason = "a test waits for threads")]
+
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::pcm::{CaptureHost, CapturePcm, Fault, Format, Pcm, PlaybackHost, PlaybackPcm, Sample, Status, Wake};
 use super::{AudioError, Bell};
@@ -73,9 +75,9 @@ impl Script {
 
 /// Waits for a condition, generously: the machine may be busy.
 pub fn eventually(what: &str, condition: impl Fn() -> bool) {
-    let until = Instant::now() + Duration::from_secs(30);
+    let until = crate::clock::Mono::now() + Duration::from_secs(30);
     while !condition() {
-        assert!(Instant::now() < until, "no sign of {what}");
+        assert!(crate::clock::Mono::now() < until, "no sign of {what}");
         std::thread::sleep(Duration::from_millis(1));
     }
 }

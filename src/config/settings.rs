@@ -67,7 +67,7 @@ pub struct LanguageSettings {
 pub struct CaptureSettings {
     /// ALSA PCM name, `default` or `hw:1,0`.
     pub device: String,
-    /// Rate to open the device at, in Hz; none: the one nearest to 16 kHz that it offers without conversion.
+    /// Rate to open the device at, in Hz; none: 16 kHz where the device offers it, else the cheapest to convert from.
     pub rate: Option<u32>,
     /// Channels to open; none: the fewest that it offers.
     pub channels: Option<u16>,
@@ -86,7 +86,7 @@ pub struct CaptureSettings {
 pub struct PlaybackSettings {
     /// ALSA PCM name.
     pub device: String,
-    /// Rate to open the device at, in Hz; none: the voice's own where the device offers it, else the nearest above.
+    /// Rate to open the device at, in Hz; none: 48 kHz where the device offers it, else the next common one.
     pub rate: Option<u32>,
     /// Channels to open; none: the fewest that it offers.
     pub channels: Option<u16>,

@@ -12,6 +12,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::recover::Health;
 use super::{AudioError, Bell, CaptureHost, Frame};
+use crate::clock::Mono;
 use crate::config::CaptureSettings;
 
 mod device;
@@ -142,10 +143,11 @@ pub(super) fn spawn(name: &'static str, run: impl FnOnce() + Send + 'static) -> 
 }
 
 /// Joins threads that were told to end, up to [`JOIN`]; a driver that hangs must not hang the program.
+#[expect(clippy::disallowed_methods, reason = "std has no join with a deadline; this runs once, at the end")]
 pub(super) fn join(threads: &mut Vec<JoinHandle<()>>) {
-    let until = std::time::Instant::now() + JOIN;
+    let until = Mono::now() + JOIN;
     for thread in threads.drain(..) {
-        while !thread.is_finished() && std::time::Instant::now() < until {
+        while !thread.is_finished() && Mono::now() < until {
             std::thread::sleep(Duration::from_millis(1));
         }
         if thread.is_finished() {

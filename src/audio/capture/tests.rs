@@ -1,5 +1,7 @@
 //! The microphone's threads, driven by the scripted device and by the paced one.
 
+#![allow(clippy::disallowed_methods, reason = "a test waits for threads")]
+
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 

@@ -1,5 +1,7 @@
 //! The speaker: the mixer by itself under any order of calls, then its threads on the scripted and the paced device.
 
+#![allow(clippy::disallowed_methods, reason = "a test waits for threads")]
+
 use std::collections::HashMap;
 use std::sync::atomic::Ordering::SeqCst;
 
