@@ -39,6 +39,11 @@ impl Mono {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))
     }
 
+    /// The time from `self` to now, by the system's clock.
+    pub fn elapsed(self) -> Duration {
+        Mono::now().since(self)
+    }
+
     /// Milliseconds from `earlier` to `self`; negative where `earlier` is later.
     pub fn ms_since(self, earlier: Mono) -> f64 {
         (self.0 as i128 - earlier.0 as i128) as f64 / 1e6

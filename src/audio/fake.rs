@@ -247,6 +247,11 @@ impl Pcm for FakeSpeaker {
 }
 
 impl PlaybackPcm for FakeSpeaker {
+    /// Its time is the script's.
+    fn nap(&mut self, bell: &Bell, pause: Duration) -> Wake {
+        self.wait(bell, pause)
+    }
+
     fn write(&mut self, bytes: &[u8]) -> Result<usize, Fault> {
         if let Some(fault) = self.0.fault {
             return Err(fault);
@@ -285,7 +290,7 @@ impl FakeHost {
     }
 
     fn next(&mut self) -> Result<Fake, AudioError> {
-        let way = super::error::Way::Capture;
+        let way = super::Way::Capture;
         let script = self.scripts.pop_front().flatten();
         let script = script.ok_or(AudioError::NotFound { device: "fake".into(), way, detail: String::new() })?;
         script.opened.fetch_add(1, SeqCst);

@@ -28,7 +28,7 @@ pub mod wav;
 pub use self::alsa::{AlsaCaptureHost, AlsaPlaybackHost};
 pub use self::bell::Bell;
 pub use self::capture::{Capture, CaptureEvent, CaptureStats};
-pub use self::error::AudioError;
+pub use self::error::{AudioError, Way};
 pub use self::pcm::{CaptureHost, CapturePcm, Fault, Format, Pcm, PlaybackHost, PlaybackPcm, Sample, Status, Wake};
 pub use self::playback::{Playback, PlaybackEvent, PlaybackStats};
 pub use self::preroll::PreRoll;

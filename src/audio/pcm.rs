@@ -57,6 +57,12 @@ impl Format {
         self.sample.bytes() * self.channels as usize
     }
 
+    /// Frames of silence that playback keeps queued while there is no sound: a period less than `target`, so that
+    /// sound which comes waits behind less, and never less than two.
+    pub fn idle(&self) -> usize {
+        self.target.saturating_sub(self.period).max(2 * self.period).min(self.target)
+    }
+
     /// The time that `frames` take.
     pub fn time(&self, frames: usize) -> Duration {
         Duration::from_nanos(frames as u64 * 1_000_000_000 / self.rate as u64)
@@ -161,8 +167,12 @@ pub trait CapturePcm: Pcm {
     fn read(&mut self, bytes: &mut [u8]) -> Result<usize, Fault>;
 }
 
-/// A speaker. It starts by itself when [`Format::target`] frames are queued.
+/// A speaker. It starts by itself when [`Format::idle`] frames are queued.
 pub trait PlaybackPcm: Pcm {
+    /// Waits by time alone, for the bell or the end of `pause`, whatever the device says meanwhile.
+    fn nap(&mut self, bell: &Bell, pause: Duration) -> Wake {
+        if bell.wait(pause) { Wake::Pending } else { Wake::Ready }
+    }
     /// Writes whole frames; returns the number of frames that it took, possibly fewer.
     fn write(&mut self, bytes: &[u8]) -> Result<usize, Fault>;
 }

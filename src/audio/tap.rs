@@ -181,6 +181,10 @@ impl Pcm for TapPcm {
 }
 
 impl PlaybackPcm for TapPcm {
+    fn nap(&mut self, bell: &Bell, pause: Duration) -> Wake {
+        self.pcm.nap(bell, pause)
+    }
+
     fn write(&mut self, bytes: &[u8]) -> Result<usize, Fault> {
         let format = self.pcm.format();
         let frames = self.pcm.write(bytes)?;

@@ -337,6 +337,7 @@ pub(super) mod tests {
             ("https://api.anthropic.com/v1", "no path"),
             ("http://192.168.1.9:8080", "https://"),
             ("ftp://localhost", "https://"),
+            ("https://me:pw@localhost", "user name"),
         ] {
             let mut settings = settings();
             settings.base_url = url.to_owned();

@@ -64,6 +64,9 @@ impl Dialer {
         if parts.path_and_query.is_some_and(|path| path.as_str() != "/") {
             return Err(wrong("must have no path"));
         }
+        if authority.as_str().contains('@') {
+            return Err(wrong("must have no user name: the key is all that is sent"));
+        }
         let secure = scheme == Scheme::HTTPS;
         let name = authority.host().trim_start_matches('[').trim_end_matches(']').to_owned();
         let local = scheme == Scheme::HTTP && is_loopback(&name);
@@ -87,7 +90,15 @@ impl Dialer {
         tcp.set_keepalive(Some(TCP_KEEPALIVE));
         tcp.set_keepalive_interval(Some(TCP_KEEPALIVE_INTERVAL));
         tcp.set_tcp_user_timeout(Some(TCP_USER_TIMEOUT));
-        Ok(Self { scheme, host: format!("{name}:{port}"), authority, uri, tls, tcp, timeout: settings.connect_timeout })
+        Ok(Self {
+            scheme,
+            host: format!("{}:{port}", authority.host()),
+            authority,
+            uri,
+            tls,
+            tcp,
+            timeout: settings.connect_timeout,
+        })
     }
 
     pub(super) fn host(&self) -> &str {

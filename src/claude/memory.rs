@@ -55,11 +55,6 @@ impl Memory {
         }
         self.last = Some(now);
     }
-
-    /// Forgets everything.
-    pub fn clear(&mut self) {
-        self.exchanges.clear();
-    }
 }
 
 impl std::fmt::Debug for Memory {

@@ -104,16 +104,20 @@ fn printed(result: io::Result<()>) -> Result<(), CliError> {
 
 impl From<ClaudeError> for CliError {
     fn from(error: ClaudeError) -> Self {
-        let exit = match &error {
-            ClaudeError::NoKey { .. } | ClaudeError::BadKey { .. } | ClaudeError::Setting { .. } => Exit::Config,
-            ClaudeError::Offline { .. } | ClaudeError::Tls { .. } => Exit::Unavailable,
-            ClaudeError::Api(fault) => match fault.kind {
-                ApiKind::Key | ApiKind::NotFound => Exit::Config,
-                ApiKind::RateLimited | ApiKind::Overloaded => Exit::TryAgain,
-                _ => Exit::Failed,
-            },
+        Self::new(exit_of(&error), error)
+    }
+}
+
+/// Exit code of a failure of Claude.
+pub(super) fn exit_of(error: &ClaudeError) -> Exit {
+    match error {
+        ClaudeError::NoKey { .. } | ClaudeError::BadKey { .. } | ClaudeError::Setting { .. } => Exit::Config,
+        ClaudeError::Offline { .. } | ClaudeError::Tls { .. } => Exit::Unavailable,
+        ClaudeError::Api(fault) => match fault.kind {
+            ApiKind::Key | ApiKind::NotFound => Exit::Config,
+            ApiKind::RateLimited | ApiKind::Overloaded => Exit::TryAgain,
             _ => Exit::Failed,
-        };
-        Self::new(exit, error)
+        },
+        _ => Exit::Failed,
     }
 }

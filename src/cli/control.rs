@@ -61,8 +61,11 @@ pub fn press(args: PressArgs, global: &Global) -> Result<(), CliError> {
     })
 }
 
-fn socket_path(args: &ControlArgs, _global: &Global) -> Result<PathBuf, CliError> {
-    Ok(args.socket.clone().unwrap_or_else(|| PathBuf::from("/run/elio/control.sock")))
+fn socket_path(args: &ControlArgs, global: &Global) -> Result<PathBuf, CliError> {
+    match &args.socket {
+        Some(path) => Ok(path.clone()),
+        None => Ok(global.load_config()?.config.daemon.socket),
+    }
 }
 
 fn talk(work: impl Future<Output = Result<(), CliError>>) -> Result<(), CliError> {

@@ -11,7 +11,8 @@ use super::*;
 use crate::clock::Mono;
 use crate::config::WakeMode;
 use crate::daemon::control::{bind, serve};
-use crate::daemon::status::{Connection, Models, State, Status};
+use crate::daemon::status::{Connection, Models, Status};
+use crate::turn::Visible;
 use crate::wake::{Source, WakeEvent};
 
 fn global() -> Global {
@@ -102,7 +103,7 @@ fn an_answer_of_another_program_is_an_error_in_one_line() {
 #[test]
 fn the_table_is_for_a_person() {
     let report = Report {
-        state: State::Idle,
+        state: Visible::Idle,
         since_ms: 192_400,
         mode: WakeMode::Hold,
         muted: true,

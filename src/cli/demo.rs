@@ -1,14 +1,226 @@
-//! `elio demo`
+//! `elio demo`: recorded questions through the whole pipeline, and the waterfall of each turn.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+use log::LevelFilter;
+use serde_json::{Map, Value, json};
 
-use super::{CliError, Exit, Global};
+use super::questions::{self, Question};
+use super::run::exit_of_engine;
+use super::{CliError, Exit, Global, logging, share};
+use crate::claude::ApiKey;
+use crate::config::Config;
+use crate::daemon::{Rig, RigError, RigOptions, Spoken};
+use crate::latency::{Outcome, waterfall};
+use crate::sim::{Sim, SimHandle, SimOptions, Spread};
 
 /// Arguments of `elio demo`.
 #[derive(Debug, Args)]
-pub struct DemoArgs {}
+pub struct DemoArgs {
+    /// The real Claude answers, with the key of ANTHROPIC_API_KEY (or of the configuration)
+    #[arg(long)]
+    live: bool,
+    /// Folder for the answers [default: target/demo in the repository, else ./elio-demo]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Folder with other recorded questions and their questions.toml
+    #[arg(long, value_name = "DIR")]
+    questions: Option<PathBuf>,
+    /// Do not play the answers on the sound card
+    #[arg(long)]
+    silent: bool,
+    /// Write the waterfalls as a picture
+    #[arg(long, value_name = "FILE")]
+    svg: Option<PathBuf>,
+    /// Time to first token of the simulated Claude, in ms: one number or a range
+    #[arg(long, value_name = "MS", default_value = "400", conflicts_with = "live")]
+    ttft: Spread,
+    /// Pace of the simulated Claude
+    #[arg(long, value_name = "N", default_value_t = 120.0, conflicts_with = "live")]
+    tokens_per_second: f64,
+}
 
-/// Runs `elio demo`.
-pub fn run(_args: DemoArgs, _global: &Global) -> Result<(), CliError> {
-    Err(CliError::new(Exit::Failed, "not built yet"))
+/// One question, answered.
+struct Turn {
+    question: Question,
+    spoken: Spoken,
+    wav: PathBuf,
+}
+
+/// Runs the demo.
+pub fn run(args: DemoArgs, global: &Global) -> Result<(), CliError> {
+    logging::to_stderr(global, LevelFilter::Error);
+    let mut global = global.clone();
+    if global.config.is_none() {
+        global.config = Some(share::find("configs/demo.toml")?);
+    }
+    let config = global.load_config()?.config;
+    let folder = match &args.questions {
+        Some(folder) => folder.clone(),
+        None => share::find("models/demo/questions")?,
+    };
+    let questions = questions::read(&folder)?;
+    let out = args.out.clone().unwrap_or_else(|| share::output_folder("demo"));
+    std::fs::create_dir_all(&out)
+        .map_err(|error| CliError::new(Exit::Failed, format!("{}: {error}; name another --out", out.display())))?;
+    let turns = super::runtime()?.block_on(play(&args, &global, config, questions, &out))?;
+    if let Some(file) = &args.svg {
+        write_svg(file, &turns)?;
+    }
+    if global.json {
+        println!("{}", json!({ "turns": turns.iter().map(to_json).collect::<Vec<_>>() }));
+    } else {
+        print_sum(&turns, &out);
+    }
+    match turns.iter().find(|turn| turn.spoken.report.record.outcome != Outcome::Answered) {
+        Some(turn) => {
+            let text = format!("{}: {}", turn.question.file.display(), turn.spoken.report.record.outcome);
+            Err(CliError::new(Exit::Failed, text))
+        }
+        None => Ok(()),
+    }
+}
+
+async fn play(
+    args: &DemoArgs,
+    global: &Global,
+    mut config: Config,
+    questions: Vec<Question>,
+    out: &Path,
+) -> Result<Vec<Turn>, CliError> {
+    let (key, sim) = if args.live {
+        let key = ApiKey::find(&config.claude, |name| std::env::var(name).ok());
+        (key.map_err(|error| CliError::new(Exit::Config, error))?, None)
+    } else {
+        let sim = start_sim(args, out).await?;
+        config.claude.base_url = sim.base_url().to_owned();
+        config.claude.ca_file = Some(sim.ca().to_owned());
+        let key = ApiKey::new("simulated", "elio demo".to_owned());
+        (key.map_err(|error| CliError::new(Exit::Failed, error))?, Some(sim))
+    };
+    let speak = !global.json;
+    let progress = spinner(speak);
+    progress.set_message("loading and warming the models");
+    let sound_card = !args.silent && has_sound_card();
+    let options = RigOptions { sound_card, sim, key };
+    let mut rig = Rig::start(&config, options).await.map_err(|error| CliError::new(exit_of(&error), error))?;
+    let count = questions.len();
+    let mut turns = Vec::with_capacity(count);
+    for (index, question) in questions.into_iter().enumerate() {
+        progress.set_message(format!("question {} of {count}", index + 1));
+        let spoken = rig.ask(question.clip.clone()).await.map_err(|error| CliError::new(exit_of(&error), error))?;
+        let wav = out.join(format!("answer-{}.wav", index + 1));
+        spoken.recording.write(&wav).map_err(|error| CliError::new(Exit::Failed, error))?;
+        let turn = Turn { question, spoken, wav };
+        if speak {
+            progress.suspend(|| print_turn(index + 1, &turn));
+        }
+        turns.push(turn);
+    }
+    progress.finish_and_clear();
+    rig.stop().await;
+    Ok(turns)
+}
+
+async fn start_sim(args: &DemoArgs, out: &Path) -> Result<SimHandle, CliError> {
+    let mut options = SimOptions::new(out.join("sim"));
+    options.ttft = args.ttft;
+    options.tokens_per_second = args.tokens_per_second;
+    Sim::start(options).await.map_err(|error| CliError::new(Exit::Unavailable, error))
+}
+
+fn exit_of(error: &RigError) -> Exit {
+    match error {
+        RigError::Engine(error) => exit_of_engine(error),
+        RigError::Claude(error) => super::ask::exit_of(error),
+        RigError::Audio(_) | RigError::Sim(_) => Exit::Unavailable,
+        RigError::Gone => Exit::Failed,
+    }
+}
+
+/// A device that can play is there.
+fn has_sound_card() -> bool {
+    let Ok(nodes) = std::fs::read_dir("/dev/snd") else { return false };
+    nodes.flatten().any(|node| {
+        let name = node.file_name();
+        let name = name.to_string_lossy();
+        name.starts_with("pcm") && name.ends_with('p')
+    })
+}
+
+fn spinner(show: bool) -> ProgressBar {
+    if !show {
+        return ProgressBar::hidden();
+    }
+    let bar = ProgressBar::new_spinner();
+    if let Ok(style) = ProgressStyle::with_template("{spinner} {msg}") {
+        bar.set_style(style);
+    }
+    bar.enable_steady_tick(Duration::from_millis(100));
+    bar
+}
+
+fn print_turn(number: usize, turn: &Turn) {
+    let report = &turn.spoken.report;
+    let verdict = if report.transcript == turn.question.text { "word for word" } else { "not as recorded" };
+    println!("\nTurn {number}, {}: {}", turn.question.language.code(), turn.question.file.display());
+    println!("  heard     “{}” ({verdict})", report.transcript);
+    println!("  answered  “{}”", report.reply);
+    let record = &report.record;
+    if let Some(total) = record.total_perceived_ms {
+        println!();
+        print!("{}", waterfall::text(&waterfall::stages(&report.instants, record), total, 2));
+    }
+    let cache = if record.cache_hit == Some(true) { "read from the cache" } else { "not cached" };
+    println!(
+        "  Claude wrote for {:.0} ms; {} of the prompt's tokens {cache}; {}",
+        record.llm_total_ms.unwrap_or_default(),
+        record.cache_read_tokens.unwrap_or_default(),
+        record.outcome,
+    );
+    println!("  sound     {}", turn.wav.display());
+}
+
+fn print_sum(turns: &[Turn], out: &Path) {
+    let mut totals: Vec<f64> = turns.iter().filter_map(|turn| turn.spoken.report.record.total_perceived_ms).collect();
+    totals.sort_by(f64::total_cmp);
+    let answered = turns.iter().filter(|turn| turn.spoken.report.record.outcome == Outcome::Answered).count();
+    println!("\n{answered} of {} questions answered; answers in {}", turns.len(), out.display());
+    if let (Some(first), Some(last)) = (totals.first(), totals.last()) {
+        let median = (totals[(totals.len() - 1) / 2] + totals[totals.len() / 2]) / 2.0;
+        println!(
+            "end of speech → first audible sample: {first:.0} ms fastest, {median:.0} ms median, {last:.0} ms slowest"
+        );
+    }
+}
+
+fn write_svg(file: &Path, turns: &[Turn]) -> Result<(), CliError> {
+    let pictures: Vec<_> = turns
+        .iter()
+        .filter_map(|turn| {
+            let report = &turn.spoken.report;
+            let stages = waterfall::stages(&report.instants, &report.record);
+            Some((report.transcript.clone(), stages, report.record.total_perceived_ms?))
+        })
+        .collect();
+    std::fs::write(file, waterfall::svg(&pictures))
+        .map_err(|error| CliError::new(Exit::Failed, format!("{}: {error}", file.display())))
+}
+
+/// One turn in the shape that scripts rely on (`docs/design.md`).
+fn to_json(turn: &Turn) -> Value {
+    let report = &turn.spoken.report;
+    let wav = std::path::absolute(&turn.wav).unwrap_or_else(|_| turn.wav.clone());
+    let mut map = Map::new();
+    map.insert("transcript".into(), report.transcript.clone().into());
+    map.insert("expected".into(), turn.question.text.clone().into());
+    map.insert("reply".into(), report.reply.clone().into());
+    map.insert("wav".into(), wav.display().to_string().into());
+    map.insert("wav_start_ns".into(), turn.spoken.recording.start.as_nanos().into());
+    map.insert("instants".into(), json!(report.instants));
+    map.extend(report.record.to_json());
+    Value::Object(map)
 }

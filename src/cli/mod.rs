@@ -5,8 +5,11 @@ mod check;
 mod control;
 mod demo;
 mod exit;
+mod logging;
+mod questions;
 mod run;
 mod say;
+mod share;
 mod sim;
 mod split;
 mod transcribe;
@@ -123,4 +126,13 @@ pub fn main() -> ExitCode {
             ExitCode::from(error.exit as u8)
         }
     }
+}
+
+/// The runtime of a command.
+fn runtime() -> Result<tokio::runtime::Runtime, CliError> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|error| CliError::new(Exit::Failed, format!("the runtime cannot start: {error}")))
 }

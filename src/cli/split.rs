@@ -11,9 +11,9 @@ use crate::tts::{Chunk, Splitter};
 /// Arguments of `elio split`.
 #[derive(Debug, Args)]
 pub struct SplitArgs {
-    /// Language of the text: en or fr
-    #[arg(long, value_name = "LANGUAGE", value_parser = language, default_value = "en")]
-    language: Language,
+    /// Language of the text, en or fr [default: language.speak of the configuration]
+    #[arg(long, value_name = "LANGUAGE", value_parser = language)]
+    language: Option<Language>,
 }
 
 /// A language as it is written on the command line.
@@ -27,11 +27,15 @@ pub(super) fn language(code: &str) -> Result<Language, String> {
 
 /// Runs `elio split`: text on standard input, one chunk a line on standard output (`--json`: `{"chunks":[…]}`).
 pub fn run(args: SplitArgs, global: &Global) -> Result<(), CliError> {
+    let language = match args.language {
+        Some(language) => language,
+        None => global.load_config()?.config.language.speak,
+    };
     let mut text = String::new();
     io::stdin()
         .read_to_string(&mut text)
         .map_err(|error| CliError::new(Exit::Failed, format!("standard input cannot be read as UTF-8: {error}")))?;
-    let mut splitter = Splitter::new(args.language);
+    let mut splitter = Splitter::new(language);
     let mut chunks: Vec<String> = splitter.push(&text).into_iter().map(spoken).collect();
     chunks.extend(splitter.finish().into_iter().map(spoken));
     let mut report = if global.json { serde_json::json!({ "chunks": chunks }).to_string() } else { chunks.join("\n") };

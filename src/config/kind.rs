@@ -130,7 +130,7 @@ pub(super) fn model(extension: &'static str) -> Kind<String> {
 /// Scheme, host and port, as the requests need them (no slash at the end).
 pub(super) fn base_url() -> Kind<String> {
     let parse = |v: &Value, _: &Origin| {
-        let url = reqwest::Url::parse(line(v)?).ok()?;
+        let url = url::Url::parse(line(v)?).ok()?;
         let bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none();
         let http = matches!(url.scheme(), "http" | "https");
         (http && bare && url.has_host()).then(|| url.as_str().trim_end_matches('/').to_owned())

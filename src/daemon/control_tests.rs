@@ -8,7 +8,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::*;
 use crate::config::WakeMode;
-use crate::daemon::status::State;
+use crate::turn::Visible;
 
 struct Daemon {
     folder: TempDir,
@@ -66,7 +66,7 @@ async fn the_status_is_the_newest_with_ages() {
     let mut daemon = daemon().await;
     let second = Duration::from_secs(1);
     daemon.status.send_modify(|status| {
-        status.state = State::Speaking;
+        status.state = Visible::Speaking;
         status.since = Mono::now() - second;
         status.connected = Some(Mono::now() - second * 2);
         status.last_turn = Some(json!({"outcome": "answered", "total_perceived_ms": 812.5}));
@@ -76,7 +76,7 @@ async fn the_status_is_the_newest_with_ages() {
     // Without a newline too: the end of the stream ends the request.
     let answer = exchange(&daemon.path, br#"{"verb":"status"}"#).await;
     let report: Report = serde_json::from_str(&answer).unwrap();
-    assert_eq!((report.state, report.turns), (State::Speaking, 4));
+    assert_eq!((report.state, report.turns), (Visible::Speaking, 4));
     assert!(report.since_ms >= 1000);
     assert!(report.connection.open && report.connection.age_ms.is_some_and(|age| age >= 2000));
     let reply = parse(&answer);

@@ -1,5 +1,18 @@
 //! What `elio run` starts and stops.
+//!
+//! [`serve`] is the service, read from top to bottom; [`Engines`] are the warm models; [`Rig`] is a speaker without
+//! hardware, for the demo and the tests. [`control`] is the socket of `elio press`, `release` and `status`,
+//! [`notify`] what systemd is told.
 
 pub mod control;
+mod engines;
+mod moment;
 pub mod notify;
+mod reload;
+mod rig;
+mod service;
 pub mod status;
+
+pub use engines::{EngineError, Engines};
+pub use rig::{Rig, RigError, RigOptions, Spoken};
+pub use service::{ServiceError, ServiceOptions, run as serve};

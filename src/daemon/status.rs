@@ -4,50 +4,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::Mono;
 use crate::config::WakeMode;
-
-/// The states that a person can see.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum State {
-    /// Models are being loaded and warmed.
-    Starting,
-    /// Ready.
-    Idle,
-    /// Somebody speaks, or may.
-    Listening,
-    /// The words are on their way to Claude, or its answer back.
-    Thinking,
-    /// The answer is spoken.
-    Speaking,
-    /// The microphone is muted.
-    Muted,
-    /// Claude cannot be reached.
-    Offline,
-    /// Something is broken that a person has to mend.
-    Fault,
-}
-
-impl State {
-    /// Its name, as the JSON writes it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            State::Starting => "starting",
-            State::Idle => "idle",
-            State::Listening => "listening",
-            State::Thinking => "thinking",
-            State::Speaking => "speaking",
-            State::Muted => "muted",
-            State::Offline => "offline",
-            State::Fault => "fault",
-        }
-    }
-}
+use crate::turn::Visible;
 
 /// What the daemon publishes whenever it changes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Status {
-    /// State.
-    pub state: State,
+    /// Visible.
+    pub state: Visible,
     /// In this state since.
     pub since: Mono,
     /// What the button does.
@@ -89,8 +52,8 @@ pub struct Connection {
 /// A [`Status`] on the control socket.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Report {
-    /// State.
-    pub state: State,
+    /// Visible.
+    pub state: Visible,
     /// For this long, in milliseconds.
     pub since_ms: u64,
     /// What the button does.
@@ -117,7 +80,7 @@ impl Status {
     /// What a start looks like.
     pub fn starting(mode: WakeMode, now: Mono) -> Status {
         Status {
-            state: State::Starting,
+            state: Visible::Starting,
             since: now,
             mode,
             muted: false,

@@ -157,8 +157,8 @@ impl Exchange {
 
     fn connection_faults(&mut self) {
         match self.strike(&[Stage::Connection]) {
-            Some(Fault::Goaway) => self.connection.close(),
-            Some(Fault::IdleDrop) => self.connection.hush(),
+            Some(Fault::Goaway) => self.active.then_close(),
+            Some(Fault::IdleDrop) => self.active.then_hush(),
             _ => {}
         }
     }

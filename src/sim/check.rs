@@ -341,3 +341,7 @@ fn breakpoints(body: &Value) -> Outcome {
         None => Ok(()),
     }
 }
+
+#[cfg(test)]
+#[path = "check_tests.rs"]
+mod tests;

@@ -56,22 +56,12 @@ impl Connection {
     /// Counts a request in; its number on this connection, and the guard that counts it out.
     pub fn request(self: &Arc<Self>) -> (u64, Active) {
         self.activity.send_modify(|a| *a = Activity { active: a.active + 1, since: Instant::now() });
-        (self.requests.fetch_add(1, Ordering::Relaxed) + 1, Active(self.clone()))
+        (self.requests.fetch_add(1, Ordering::Relaxed) + 1, Active { connection: self.clone(), then: None })
     }
 
     /// Drops the connection at once, without a word.
     pub fn cut(&self) {
         self.cut.cancel();
-    }
-
-    /// Ends the connection in order once its requests are answered.
-    pub fn close(&self) {
-        self.close.cancel();
-    }
-
-    /// Lets the connection go silent, open, once its requests are answered.
-    pub fn hush(&self) {
-        self.hush.cancel();
     }
 
     /// Resolves when no request has been under way for `rest`; where that is `None`, never.
@@ -95,13 +85,32 @@ impl Connection {
     }
 }
 
-/// Counts a request out when dropped.
+/// A request under way: counted out when dropped, and then the connection may have to end.
 #[derive(Debug)]
-pub struct Active(Arc<Connection>);
+pub struct Active {
+    connection: Arc<Connection>,
+    then: Option<CancellationToken>,
+}
+
+impl Active {
+    /// Afterwards the connection is ended in order; other requests under way are still answered.
+    pub fn then_close(&mut self) {
+        self.then = Some(self.connection.close.clone());
+    }
+
+    /// Afterwards the connection goes silent, and stays open.
+    pub fn then_hush(&mut self) {
+        self.then = Some(self.connection.hush.clone());
+    }
+}
 
 impl Drop for Active {
     fn drop(&mut self) {
-        self.0.activity.send_modify(|a| *a = Activity { active: a.active.saturating_sub(1), since: Instant::now() });
+        let activity = &self.connection.activity;
+        activity.send_modify(|a| *a = Activity { active: a.active.saturating_sub(1), since: Instant::now() });
+        if let Some(token) = &self.then {
+            token.cancel();
+        }
     }
 }
 
@@ -159,13 +168,15 @@ async fn serve_unstopped(server: Arc<Server>, socket: TcpStream, opened: Mono) {
             }
         };
         tokio::select! {
+            // A cut before anything more is written.
+            biased;
+            () = connection.cut.cancelled() => return,
             result = http.as_mut() => {
                 if let Err(error) = result {
                     log::debug!("connection {number}: {error}");
                 }
                 return;
             }
-            () = connection.cut.cancelled() => return,
             () = patience => return,
             () = closes(&connection, server.options.idle_timeout), if closing.is_none() => {
                 http.as_mut().graceful_shutdown();
@@ -179,13 +190,13 @@ async fn serve_unstopped(server: Arc<Server>, socket: TcpStream, opened: Mono) {
 async fn closes(connection: &Connection, idle_timeout: Option<Duration>) {
     tokio::select! {
         () = connection.idle_for(idle_timeout) => {}
-        () = connection.close.cancelled() => connection.idle_for(Some(Duration::ZERO)).await,
+        () = connection.close.cancelled() => {}
     }
 }
 
 async fn hushes(connection: &Connection) {
     connection.hush.cancelled().await;
-    connection.idle_for(Some(LAST_WORDS)).await;
+    tokio::time::sleep(LAST_WORDS).await;
 }
 
 /// Runs HTTP/2's own tasks under the server's tracker.

@@ -141,6 +141,8 @@ async fn play(mut exchange: Exchange, script: Script, chunks: mpsc::Sender<Bytes
             }
             Act::Cut => {
                 exchange.connection.cut();
+                // Until the connection is gone the body must not end, or the response would end in order.
+                chunks.closed().await;
                 return exchange.open.finish();
             }
             Act::Stall => return chunks.closed().await,

@@ -58,7 +58,7 @@ fn english(n: u32) -> String {
     let join = |head: String, rest: u32| if rest == 0 { head } else { format!("{head} {}", english(rest)) };
     match n {
         0..20 => at(&EN, n).to_owned(),
-        20..100 if n % 10 == 0 => at(&EN_TENS, n / 10).to_owned(),
+        20..100 if n.is_multiple_of(10) => at(&EN_TENS, n / 10).to_owned(),
         20..100 => format!("{}-{}", at(&EN_TENS, n / 10), at(&EN, n % 10)),
         100..1000 => join(format!("{} hundred", at(&EN, n / 100)), n % 100),
         _ => join(format!("{} thousand", english(n / 1000)), n % 1000),
@@ -82,7 +82,7 @@ fn french(n: u32) -> String {
             }
         }
         100..200 => join("cent".to_owned(), n - 100),
-        200..1000 if n % 100 == 0 => format!("{} cents", at(&FR, n / 100)),
+        200..1000 if n.is_multiple_of(100) => format!("{} cents", at(&FR, n / 100)),
         200..1000 => join(format!("{} cent", at(&FR, n / 100)), n % 100),
         1000..2000 => join("mille".to_owned(), n - 1000),
         // Before "mille" neither "cents" nor "vingts" keeps its s.

@@ -102,21 +102,28 @@ impl Question<'_> {
                 taken.is_some_and(|(_, rest)| self.matches(items, rest, captures))
                     || (*optional && self.matches(items, words, captures))
             }
-            Item::Capture { name, number } => words_from(words, 1, CAPTURE_WORDS).any(|(taken, rest)| {
-                let kept = if *number {
-                    self.numbers.read(&fold_join(taken), self.language).map(Capture::Number)
-                } else {
-                    self.original(taken).map(Capture::Words)
-                };
-                kept.is_some_and(|kept| {
-                    let matched = self.matches(items, rest, captures);
-                    if matched {
-                        captures.insert(name.clone(), kept);
-                    }
-                    matched
+            // Numbers as long as can be ("twenty five", not "twenty"), words as short as can be.
+            Item::Capture { name, number: true } => {
+                let mut ways: Vec<_> = words_from(words, 1, CAPTURE_WORDS).collect();
+                ways.reverse();
+                ways.into_iter().any(|(taken, rest)| {
+                    let read = self.numbers.read(&fold_join(taken), self.language).map(Capture::Number);
+                    self.keep(name, read, items, rest, captures)
                 })
-            }),
+            }
+            Item::Capture { name, number: false } => words_from(words, 1, CAPTURE_WORDS)
+                .any(|(taken, rest)| self.keep(name, self.original(taken).map(Capture::Words), items, rest, captures)),
         }
+    }
+
+    /// Keeps `kept` under `name` when the rest matches too.
+    fn keep(&self, name: &str, kept: Option<Capture>, items: &[Item], rest: &[Word], captures: &mut Captures) -> bool {
+        let Some(kept) = kept else { return false };
+        let matched = self.matches(items, rest, captures);
+        if matched {
+            captures.insert(name.to_owned(), kept);
+        }
+        matched
     }
 
     fn original(&self, taken: &[Word]) -> Option<String> {

@@ -5,7 +5,6 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf};
 use tokio::net::TcpStream;
@@ -42,7 +41,7 @@ impl Pipe {
         let mut rng = rng;
         let mut there = Carrier::new(delay, &mut rng);
         // The kernel answers a TCP handshake at once; its round trip is charged to the first bytes that arrive.
-        there.not_before = Instant::now() + delay.draw(&mut rng) + delay.draw(&mut rng);
+        there.connected = Instant::now() + delay.draw(&mut rng) + delay.draw(&mut rng);
         let back = Carrier::new(delay, &mut rng);
         tasks.spawn(there.carry(from_client, to_server));
         tasks.spawn(back.carry(from_server, to_client));
@@ -54,12 +53,16 @@ impl Pipe {
 struct Carrier {
     delay: Spread,
     rng: Rng,
-    not_before: Instant,
+    /// Nothing is sent before.
+    connected: Instant,
+    /// Nothing arrives before, so that chunks keep their order.
+    last: Instant,
 }
 
 impl Carrier {
     fn new(delay: Spread, rng: &mut Rng) -> Self {
-        Self { delay, rng: Rng::new(rng.next_u64()), not_before: Instant::now() }
+        let now = Instant::now();
+        Self { delay, rng: Rng::new(rng.next_u64()), connected: now, last: now }
     }
 
     /// Carries bytes until one end closes; what is under way still arrives.
@@ -69,13 +72,14 @@ impl Carrier {
             let mut buffer = vec![0; 16 * 1024];
             while let Ok(n) = from.read(&mut buffer).await {
                 let Some(chunk) = buffer.get(..n).filter(|c| !c.is_empty()) else { break };
-                self.not_before = self.not_before.max(Instant::now() + self.delay.draw(&mut self.rng));
-                if tx.send((self.not_before, chunk.to_vec())).await.is_err() {
+                let sent = Instant::now().max(self.connected);
+                self.last = self.last.max(sent + self.delay.draw(&mut self.rng));
+                if tx.send((self.last, chunk.to_vec())).await.is_err() {
                     break;
                 }
             }
             // An end of file travels as long as the bytes before it.
-            tokio::time::sleep_until(self.not_before.max(Instant::now() + Duration::from_millis(1))).await;
+            tokio::time::sleep_until(self.last.max(Instant::now() + self.delay.draw(&mut self.rng))).await;
         };
         let write = async move {
             while let Some((at, chunk)) = rx.recv().await {
@@ -131,6 +135,8 @@ impl AsyncWrite for Pipe {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use tokio::net::TcpListener;
 
@@ -149,7 +155,7 @@ mod tests {
         let mut got = [0; 50];
         pipe.read_exact(&mut got).await.unwrap();
         assert_eq!(got.to_vec(), (0..50).collect::<Vec<u8>>());
-        assert!(began.elapsed() >= Duration::from_millis(20), "the TCP round trip is charged");
+        assert!(began.elapsed() >= Duration::from_millis(30), "the TCP round trip is charged");
         let began = Instant::now();
         pipe.write_all(b"back").await.unwrap();
         pipe.flush().await.unwrap();

@@ -22,9 +22,9 @@ pub struct RequestRecord {
     pub connection_request: u64,
     /// The connection was accepted.
     pub connection_opened_ns: u64,
-    /// The TLS handshake's first bytes were waited for, and it was done.
+    /// The server began to wait for the TLS handshake.
     pub handshake_started_ns: u64,
-    #[allow(missing_docs)]
+    /// The TLS handshake was done.
     pub handshake_done_ns: u64,
     /// `h2` or `http/1.1`.
     pub protocol: String,

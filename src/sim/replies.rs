@@ -118,11 +118,17 @@ impl Replies {
             })
         };
         let (language, replies, captures) = known(true).or_else(|| known(false)).unwrap_or_else(|| {
-            let quoted = words.iter().take(7).filter_map(|w| {
-                let number = self.numbers.read(&w.folded, language).filter(|_| w.folded.parse::<u32>().is_ok());
-                number.map(|n| numbers::words(n, language)).or_else(|| question.get(w.place.clone()).map(str::to_owned))
+            let quoted = words.iter().take(7).filter_map(|word| {
+                if !word.folded.contains(|c: char| c.is_numeric()) {
+                    return question.get(word.place.clone()).map(str::to_lowercase);
+                }
+                // Digits are not for the ear; what is not a number alone is left out.
+                self.numbers.read(&word.folded, language).map(|n| numbers::words(n, language))
             });
-            let quoted = quoted.collect::<Vec<_>>().join(" ").to_lowercase();
+            let mut quoted = quoted.collect::<Vec<_>>().join(" ");
+            if quoted.is_empty() {
+                quoted = if language == Language::Fr { "rien" } else { "nothing" }.to_owned();
+            }
             let captures = Captures::from([("words".to_owned(), Capture::Words(quoted))]);
             let fallback = self.fallbacks.iter().find(|(l, _)| *l == language).map(|(_, r)| r);
             (language, fallback.unwrap_or(&EMPTY), captures)

@@ -119,12 +119,13 @@ impl Script<'_> {
         self.steps.push(step(at, event));
     }
 
-    /// Deltas of one to three pieces, each when its last token has been made.
+    /// Deltas of one to three tokens, each when its last token has been made.
     fn deltas(&mut self, index: usize, text: &str, rng: &mut Rng, delta: impl Fn(String) -> Value) {
         let pieces = tokens::pieces(text);
+        let most = 300 / self.checked.model.token_percent;
         let mut rest = pieces.as_slice();
         while !rest.is_empty() {
-            let (now, later) = rest.split_at((1 + rng.next_u64() % 3).min(rest.len() as u64) as usize);
+            let (now, later) = rest.split_at((1 + rng.next_u64() % most).min(rest.len() as u64) as usize);
             self.sent += now.len() as u64;
             let tokens = tokens::scaled(self.sent, self.checked.model);
             let since = tokens - *self.anchor.get_or_insert(tokens);
@@ -197,7 +198,9 @@ fn spoil(mut steps: Vec<Step>, fault: Fault, middle: usize, rng: &mut Rng) -> Ve
             let mut rest = bytes;
             let mut parts = Vec::new();
             while !rest.is_empty() {
-                let (part, later) = rest.split_at((1 + rng.next_u64() % 3).min(rest.len() as u64) as usize);
+                // A part ends after the first byte of a longer character, so that every such character is split.
+                let lead = rest.iter().position(|b| *b >= 0xc0).map_or(rest.len(), |at| at + 1);
+                let (part, later) = rest.split_at((1 + rng.next_u64() as usize % 3).min(lead));
                 parts.push(part.to_vec());
                 rest = later;
             }

@@ -14,7 +14,7 @@ use super::connection;
 use super::fault::{Fault, FaultPlan, Stage};
 use super::record::Log;
 use super::replies::Replies;
-use super::spread::Rng;
+use super::spread::{Rng, Spread};
 use crate::clock::Mono;
 
 /// What all connections share.
@@ -61,10 +61,9 @@ impl Server {
         format!("{prefix}_011C{}", letters.collect::<String>())
     }
 
-    /// The time from a request to its first token.
+    /// The time from the next message to its first token.
     pub(super) fn draw_first(&self) -> Duration {
-        let n = self.messages.fetch_add(1, Ordering::Relaxed);
-        self.options.ttft.draw(&mut Rng::new(self.options.seed.wrapping_add(n.wrapping_mul(0x2545_f491_4f6c_dd1d))))
+        nth_draw(self.options.ttft, self.options.seed, self.messages.fetch_add(1, Ordering::Relaxed))
     }
 
     /// The fault that strikes a request at one of these stages, counted down.
@@ -96,5 +95,26 @@ pub(super) async fn accept(server: Arc<Server>, listener: TcpListener) {
                 }
             },
         }
+    }
+}
+
+/// The time of message `n`: the same for the same seed, whatever was drawn before.
+fn nth_draw(ttft: Spread, seed: u64, n: u64) -> Duration {
+    ttft.draw(&mut Rng::new(seed.wrapping_add(n.wrapping_mul(0x2545_f491_4f6c_dd1d))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_times_repeat_with_the_seed_and_differ_within_a_run() {
+        let run = |seed| (0..20).map(|n| nth_draw(Spread::between(182, 239), seed, n)).collect::<Vec<_>>();
+        assert_eq!(run(7), run(7));
+        assert_ne!(run(7), run(8));
+        let mut distinct = run(7);
+        distinct.sort();
+        distinct.dedup();
+        assert_eq!(distinct.len(), 20);
     }
 }

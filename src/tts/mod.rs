@@ -1,9 +1,211 @@
 //! Speaking: splitter, voices, levelling and joints.
+//!
+//! [`Splitter`] cuts Claude's text into chunks while it is written; [`Tts`] owns the thread with the warm voices and
+//! speaks one chunk at a time. A Piper voice takes the phonemes of a resident espeak-ng, an MMS-TTS voice the
+//! characters; espeak-ng itself speaks where another voice fails.
 
+mod engine;
 mod error;
+mod espeak;
 mod phonemes;
 mod pronounce;
+mod runtime;
+mod sound;
 mod splitter;
+mod voice;
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::mpsc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
+
+use crate::clock::Mono;
+use crate::config::{Language, Provider, TtsSettings};
+use crate::models::VoiceModel;
+use engine::{Engine, Job, Message, Stop};
 pub use error::TtsError;
 pub use splitter::{Chunk, Pause, Splitter};
+
+/// A chunk to speak.
+#[derive(Clone, Debug)]
+pub struct Utterance {
+    /// Speakable text ([`Chunk::text`]).
+    pub text: String,
+    /// Its language.
+    pub language: Language,
+    /// It is the first of its answer: its lead is trimmed to 15 ms before the first audible sample. The others are cut
+    /// for a joint.
+    pub first: bool,
+    /// The pause after it.
+    pub pause: Pause,
+    /// Cancels it, waiting or in the middle of the inference.
+    pub cancel: CancellationToken,
+}
+
+/// A spoken chunk.
+#[derive(Clone, Debug)]
+pub struct Spoken {
+    /// Mono, at the configured level, with the pause after it.
+    pub samples: Vec<f32>,
+    /// Their rate in Hz. The fallback's may differ from [`Tts::rate`].
+    pub rate: u32,
+    /// Silence left before the first audible sample (above −50 dBFS).
+    pub lead_silence: Duration,
+    /// When the first samples were there.
+    pub first_pcm: Mono,
+    /// When all were.
+    pub done: Mono,
+    /// The voice that spoke.
+    pub voice: String,
+    /// espeak-ng spoke, because the voice failed.
+    pub fallback: bool,
+}
+
+/// What speaks chunks; [`Tts`], or a script in the tests of the turn.
+pub trait Speak: Send + Sync {
+    /// Speaks one chunk. Chunks are spoken in the order of the calls.
+    fn speak(&self, utterance: Utterance) -> BoxFuture<'static, Result<Spoken, TtsError>>;
+}
+
+/// How long the voices took to become ready, and how fast they are since.
+#[derive(Clone, Debug, Default)]
+pub struct WarmFigures {
+    /// From [`Tts::start`] to ready.
+    pub total: Duration,
+    /// For each voice, in the order of their loading.
+    pub voices: Vec<VoiceFigures>,
+}
+
+/// The figures of one voice.
+#[derive(Clone, Debug)]
+pub struct VoiceFigures {
+    /// Its name.
+    pub name: String,
+    /// Where it really runs: a GPU that is not available is a warning.
+    pub provider: Provider,
+    /// From its files to a session, with a trial of every id.
+    pub load: Duration,
+    /// Phonemes and inference of the longest expected chunk.
+    pub longest: Duration,
+    /// The length of its sound.
+    pub longest_audio: Duration,
+    /// The same for two words.
+    pub shortest: Duration,
+    /// Gain that brings it to `tts.level_dbfs`, in dB.
+    pub gain_db: f32,
+}
+
+/// The handle of the voice's thread. The thread ends with the last clone.
+#[derive(Clone)]
+pub struct Tts {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    /// `None` only while it is dropped.
+    messages: Option<mpsc::Sender<Message>>,
+    thread: Option<JoinHandle<()>>,
+    voices: BTreeMap<Language, (String, u32)>,
+    warm: WarmFigures,
+}
+
+/// The name or path of the voice that is configured for `language`; `None`: espeak-ng, which needs no model.
+pub fn voice_name(settings: &TtsSettings, language: Language) -> Option<&str> {
+    let name = match language {
+        Language::En => &settings.voice_en,
+        Language::Fr => &settings.voice_fr,
+    };
+    (name != espeak::NAME).then_some(name)
+}
+
+impl Tts {
+    /// Loads and warms the voices; a language that `voices` has none for is spoken by espeak-ng. Blocking, for as long
+    /// as the slowest model takes; logs the figures.
+    pub fn start(settings: &TtsSettings, voices: Vec<(Language, VoiceModel)>) -> Result<Tts, TtsError> {
+        let (messages, inbox) = mpsc::channel();
+        let (ready, loaded) = mpsc::channel();
+        let settings = settings.clone();
+        let run = move || match Engine::load(settings, voices) {
+            Ok((engine, voices, warm)) => {
+                if ready.send(Ok((voices, warm))).is_ok() {
+                    engine.run(&inbox);
+                }
+            }
+            // Nobody listens any more where this fails.
+            Err(error) => drop(ready.send(Err(error))),
+        };
+        let thread = std::thread::Builder::new().name("tts".into()).spawn(run).map_err(|_| TtsError::Gone)?;
+        let (voices, warm) = loaded.recv().map_err(|_| TtsError::Gone)??;
+        Ok(Tts { shared: Arc::new(Shared { messages: Some(messages), thread: Some(thread), voices, warm }) })
+    }
+
+    /// Speaks one chunk. Chunks are spoken in the order of the calls; a cancelled one ends at once.
+    pub fn speak(&self, utterance: Utterance) -> BoxFuture<'static, Result<Spoken, TtsError>> {
+        let (reply, answer) = oneshot::channel();
+        let cancel = utterance.cancel.clone();
+        let stop = Stop::on(cancel.clone());
+        let sent = self.send(Message::Speak(Box::new(Job { utterance, reply, stop: stop.clone() })));
+        Box::pin(async move {
+            sent?;
+            tokio::select! {
+                biased;
+                () = cancel.cancelled() => {
+                    stop.end();
+                    Err(TtsError::Cancelled)
+                }
+                answer = answer => answer.map_err(|_| TtsError::Gone)?,
+            }
+        })
+    }
+
+    /// Touches the voice with a tiny inference where it has been idle for long, so that memory and clocks are up when
+    /// the answer comes: for the wake edge. Does not wait.
+    pub fn touch(&self, language: Language) {
+        if self.send(Message::Touch(language)).is_err() {
+            log::debug!("the voice's thread has ended");
+        }
+    }
+
+    /// The rate of the voice for `language`, in Hz.
+    pub fn rate(&self, language: Language) -> u32 {
+        self.shared.voices.get(&language).map_or(16_000, |(_, rate)| *rate)
+    }
+
+    /// The name of the voice for `language`.
+    pub fn voice(&self, language: Language) -> &str {
+        self.shared.voices.get(&language).map_or(espeak::NAME, |(name, _)| name)
+    }
+
+    /// The figures of the start.
+    pub fn warm(&self) -> &WarmFigures {
+        &self.shared.warm
+    }
+
+    fn send(&self, message: Message) -> Result<(), TtsError> {
+        let messages = self.shared.messages.as_ref().ok_or(TtsError::Gone)?;
+        messages.send(message).map_err(|_| TtsError::Gone)
+    }
+}
+
+impl Speak for Tts {
+    fn speak(&self, utterance: Utterance) -> BoxFuture<'static, Result<Spoken, TtsError>> {
+        Tts::speak(self, utterance)
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        // Without a sender the thread ends; sessions must not outlive the process's own end.
+        self.messages = None;
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            log::error!("the voice's thread panicked");
+        }
+    }
+}

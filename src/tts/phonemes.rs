@@ -9,11 +9,12 @@ use std::io::{Read, Write};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::error::{TtsError, one_line};
+use crate::clock::Mono;
 
 /// Two phonemes written as phonemes: no text can ask for them, for its brackets are taken away.
 const BELL: &str = "[[ZZ]]";
@@ -128,7 +129,7 @@ impl Phonemizer {
 impl Running {
     fn learn_bell(&mut self) -> Result<(), String> {
         self.write(&format!("{BELL}\n{BELL}\n"))?;
-        let until = Instant::now() + START;
+        let until = Mono::now() + START;
         let (first, second) = (self.line(until)?, self.line(until)?);
         if first != second || first.trim().is_empty() || first.trim() == BELL {
             return Err("does not answer as espeak-ng does: set tts.espeak to the program".into());
@@ -141,7 +142,7 @@ impl Running {
     fn ask(&mut self, clauses: &[Clause]) -> Result<Vec<String>, String> {
         let lines: String = clauses.iter().flat_map(|clause| [&clause.text, "\n", BELL, "\n"]).collect();
         self.write(&lines)?;
-        let until = Instant::now() + ANSWER;
+        let until = Mono::now() + ANSWER;
         let mut answers = Vec::with_capacity(clauses.len());
         for _ in clauses {
             let mut answer = String::new();
@@ -165,13 +166,13 @@ impl Running {
         self.input.write_all(text.as_bytes()).map_err(|error| format!("does not read: {error}"))
     }
 
-    fn line(&mut self, until: Instant) -> Result<String, String> {
+    fn line(&mut self, until: Mono) -> Result<String, String> {
         loop {
             if let Some(end) = self.partial.iter().position(|&byte| byte == b'\n') {
                 let line: Vec<u8> = self.partial.drain(..=end).collect();
                 return Ok(String::from_utf8_lossy(&line[..end]).into_owned());
             }
-            let left = until.saturating_duration_since(Instant::now());
+            let left = until.since(Mono::now());
             let timeout = Timespec { tv_sec: left.as_secs() as i64, tv_nsec: left.subsec_nanos().into() };
             match poll(&mut [PollFd::new(&self.output, PollFlags::IN)], Some(&timeout)) {
                 Ok(0) => return Err("does not answer".into()),
@@ -291,7 +292,21 @@ mod tests {
         let mut english = espeak("en-us");
         let expected = english.phonemes("Half past three.").unwrap();
         let long = "word ".repeat(700);
-        for text in ["", "\n\n", "...", "a\nb\0c\r\n", BELL, "[[hello", "- -- —", "🙂", "<b>", &long, &"x".repeat(5000), "(", "\u{2028}"] {
+        for text in [
+            "",
+            "\n\n",
+            "...",
+            "a\nb\0c\r\n",
+            BELL,
+            "[[hello",
+            "- -- —",
+            "🙂",
+            "<b>",
+            &long,
+            &"x".repeat(5000),
+            "(",
+            "\u{2028}",
+        ] {
             english.phonemes(text).unwrap();
             assert_eq!(english.phonemes("Half past three.").unwrap(), expected, "after {text:?}");
         }
@@ -332,7 +347,7 @@ mod tests {
         let process = english.process();
         let mut times: Vec<Duration> = (0..60)
             .map(|count| {
-                let from = Instant::now();
+                let from = Mono::now();
                 let phonemes = english.phonemes(&format!("There are {count} apples, and some pears.")).unwrap();
                 assert!(phonemes.starts_with("ð") && phonemes.ends_with("pˈɛɹz."), "{phonemes}");
                 from.elapsed()

@@ -112,7 +112,9 @@ fn plain(word: &str, language: Language, after_number: Option<bool>) -> String {
             return format!("{number} {hours} {minutes}").trim_end().to_owned();
         }
     }
-    if !number.is_empty() && let Some(unit) = unit(name, language, number == "1") {
+    if !number.is_empty()
+        && let Some(unit) = unit(name, language, number == "1")
+    {
         return format!("{number} {unit}");
     }
     between_letters(word, language)
@@ -175,10 +177,22 @@ mod tests {
         for (language, written, said) in [
             (En, "Ask Dr. Smith, e.g. now.", "Ask Doctor Smith, for example now."),
             (En, "Pears, plums, etc.", "Pears, plums, et cetera."),
-            (En, "J. K. Rowling (of the U.S. press) wrote No. 5. No.", "J K Rowling (of the U S press) wrote number 5. No."),
-            (En, "It goes 5 km/h, or 10km and/or 3 mph.", "It goes 5 kilometers per hour, or 10 kilometers and or 3 miles per hour."),
+            (
+                En,
+                "J. K. Rowling (of the U.S. press) wrote No. 5. No.",
+                "J K Rowling (of the U S press) wrote number 5. No.",
+            ),
+            (
+                En,
+                "It goes 5 km/h, or 10km and/or 3 mph.",
+                "It goes 5 kilometers per hour, or 10 kilometers and or 3 miles per hour.",
+            ),
             (En, "I am at elio.example at 10:30.", "I am at elio.example at 10:30."),
-            (Fr, "M. Roy, p. ex. sur elio.example à 15h30.", "monsieur Roy, par exemple sur elio point example à 15 heures 30."),
+            (
+                Fr,
+                "M. Roy, p. ex. sur elio.example à 15h30.",
+                "monsieur Roy, par exemple sur elio point example à 15 heures 30.",
+            ),
             (Fr, "Il fait -5 à 15 h 30, dans 20 m².", "Il fait moins 5 à 15 heures 30, dans 20 mètres carrés."),
             (Fr, "En 1 h, en 1h, il va à 50 km.", "En 1 heure, en 1 heure, il va à 50 kilomètres."),
             (Fr, "C'est fini. Bien : merci !", "C'est fini. Bien : merci !"),

@@ -1,1 +1,20 @@
 //! One turn: the state machine, and the runner that moves sound and words for it.
+//!
+//! [`Machine`] decides (pure, time injected), [`Endpointer`] tells when the person has finished, [`run`] carries out:
+//! it feeds frames and news to the machine, starts each turn's task ([`Stages`]) and reports each turn
+//! ([`TurnReport`]).
+
+mod answer;
+mod endpoint;
+mod heard;
+mod ledger;
+mod machine;
+mod phrases;
+mod runner;
+
+pub use answer::{Player, Stages};
+pub use endpoint::{Endpointer, Hearing, Verdict};
+pub use ledger::TurnReport;
+pub use machine::{Command, EndedBy, Input, Machine, Visible};
+pub use phrases::Phrase;
+pub use runner::{Feeds, Outlets, RunnerSettings, run};

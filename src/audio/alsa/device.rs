@@ -111,8 +111,10 @@ impl Pcm for Device {
         let stamp = status.get_htstamp();
         let stamp = Mono::from_nanos((stamp.tv_sec as u64).saturating_mul(1_000_000_000) + stamp.tv_nsec as u64);
         let at = if stamp.since(now).max(now.since(stamp)) < ANOTHER_CLOCK { stamp } else { now };
+        let ahead = !self.governor.pause(now).is_zero();
+        let avail = if ahead { 0 } else { status.get_avail().max(0) as usize };
         // The delay is negative after an underrun that was not noticed yet.
-        Ok(Status { avail: status.get_avail().max(0) as usize, delay: status.get_delay().max(0) as usize, at })
+        Ok(Status { avail, delay: status.get_delay().max(0) as usize, at })
     }
 
     fn prepare(&mut self) -> Result<(), Fault> {

@@ -1,9 +1,9 @@
-//! ALSA's devices: opened by [`open`], their few calls in [`device`], their refusals in words in [`refusal`].
+//! ALSA's devices: opened by `open`, their few calls in `device`, their refusals in words in `refusal`.
 
 use alsa::Direction;
 
 use super::AudioError;
-use super::error::Way;
+use super::Way;
 use super::pcm::{CaptureHost, CapturePcm, PlaybackHost, PlaybackPcm};
 use crate::config::{CaptureSettings, PlaybackSettings};
 

@@ -8,7 +8,7 @@ use alsa::{Direction, Output, ValueOr};
 use super::device::Device;
 use super::refusal::refusal;
 use crate::audio::AudioError;
-use crate::audio::error::Way;
+use crate::audio::Way;
 use crate::audio::pcm::{Format, Sample};
 
 /// Rates to try for a microphone, in Hz: 16 kHz, then those from which it is cheap and good to convert.
@@ -133,7 +133,7 @@ fn soften(pcm: &PCM, format: &Format, direction: Direction) -> alsa::Result<()> 
         Direction::Playback => {
             // Awake when a period has left a queue that was full to the target.
             sw.set_avail_min((format.buffer - format.target + format.period) as i64)?;
-            sw.set_start_threshold(format.target as i64)?;
+            sw.set_start_threshold(format.idle() as i64)?;
         }
     }
     sw.set_tstamp_mode(true)?;

@@ -5,7 +5,7 @@ use std::path::Path;
 use rustix::io::Errno;
 
 use crate::audio::AudioError;
-use crate::audio::error::Way;
+use crate::audio::Way;
 
 /// The error for a refused call. `said` is what the library wrote about it.
 pub fn refusal(device: &str, way: Way, error: alsa::Error, said: &str) -> AudioError {

@@ -135,13 +135,13 @@ fn serve(pcm: &mut dyn CapturePcm, rings: &mut Rings, shared: &Shared) -> Result
     while !shared.health.stop.load(Relaxed) {
         let fault = match wake {
             Wake::Pending => None,
-            Wake::Ready => read(pcm, rings, shared)
-                .inspect(|&any| {
-                    if any {
-                        recovery.well()
-                    }
-                })
-                .err(),
+            Wake::Ready => {
+                let any = read(pcm, rings, shared);
+                if any == Ok(true) {
+                    recovery.well();
+                }
+                any.err()
+            }
             Wake::Late => Some(Fault::Os(rustix::io::Errno::TIMEDOUT.raw_os_error())),
             Wake::Recover(fault) => Some(fault),
         };

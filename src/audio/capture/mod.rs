@@ -1,6 +1,6 @@
 //! The microphone: always read, never in the way.
 //!
-//! [`device`] is the thread that touches the PCM; [`worker`] converts, measures and hands out frames; [`timeline`]
+//! `device` is the thread that touches the PCM; `worker` converts, measures and hands out frames; `timeline`
 //! knows the capture time of each sample and what is missing.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};

@@ -33,6 +33,10 @@ struct Stream {
     bytes: Box<[u8]>,
     /// The part of `bytes` that the device has not taken yet.
     left: std::ops::Range<usize>,
+    /// Frames that are queued while there is no sound.
+    idle: usize,
+    /// Frames in the device's queue after it was fed.
+    queued: usize,
 }
 
 impl Device {
@@ -84,6 +88,8 @@ impl Device {
             mono: vec![0.0; format.period].into(),
             bytes: vec![0; format.period * format.frame_bytes()].into(),
             left: 0..0,
+            idle: format.idle(),
+            queued: 0,
         }
     }
 
@@ -93,7 +99,8 @@ impl Device {
         let mut pause = BACK_OFF.0;
         let mut next = Mono::now() + pause;
         loop {
-            if self.mixer.discard(Mono::now()) {
+            self.mixer.discard(Mono::now());
+            if self.mixer.noted() {
                 self.shared.reporter_bell.ring();
             }
             // The bell also rings for turns that begin: they must not make the attempts more frequent.
@@ -124,22 +131,30 @@ impl Device {
 fn serve(pcm: &mut dyn PlaybackPcm, stream: &mut Stream, mixer: &mut Mixer, shared: &Shared) -> Result<(), Fault> {
     let mut recovery = Recovery::default();
     let mut wake = Wake::Ready;
+    let mut napped = false;
     while !shared.health.stop.load(Relaxed) {
         let fault = match wake {
             // The bell rings for new sound: there may be room for it.
-            Wake::Pending | Wake::Ready => feed(pcm, stream, mixer, shared)
-                .inspect(|&any| {
-                    if any {
-                        recovery.well()
-                    }
-                })
-                .err(),
+            Wake::Pending | Wake::Ready => {
+                let fed = feed(pcm, stream, mixer, shared);
+                if mixer.noted() {
+                    shared.reporter_bell.ring();
+                }
+                if fed == Ok(true) {
+                    recovery.well();
+                }
+                fed.err()
+            }
             Wake::Late => Some(Fault::Os(rustix::io::Errno::TIMEDOUT.raw_os_error())),
             Wake::Recover(fault) => Some(fault),
         };
         if let Some(fault) = fault {
             if fault == Fault::Xrun {
                 mixer.underrun();
+                if napped {
+                    // Its pointer is too coarse, or its thread too often late, for a short queue.
+                    stream.idle = stream.format.target;
+                }
             }
             recovery.recover(pcm, fault, &shared.device_bell, &shared.health)?;
             if fault != Fault::Again {
@@ -148,26 +163,34 @@ fn serve(pcm: &mut dyn PlaybackPcm, stream: &mut Stream, mixer: &mut Mixer, shar
                 continue;
             }
         }
-        wake = pcm.wait(&shared.device_bell, STALL);
+        // While there is only silence to queue, the queue falls to a period before it is fed: the poll, which wakes at
+        // a fixed level, would keep it full. A device whose queue is always empty (ALSA's null) polls.
+        let excess = stream.queued.saturating_sub(stream.format.period);
+        napped = mixer.quiet() && stream.idle < stream.format.target && excess > 0;
+        wake = match napped {
+            true => pcm.nap(&shared.device_bell, stream.format.time(excess)),
+            false => pcm.wait(&shared.device_bell, STALL),
+        };
     }
     Ok(())
 }
 
-/// Fills the device's queue up to its target; true where it took something.
+/// Fills the device's queue with sound up to its target, with silence to less; true where it took something.
 fn feed(pcm: &mut dyn PlaybackPcm, stream: &mut Stream, mixer: &mut Mixer, shared: &Shared) -> Result<bool, Fault> {
     let format = stream.format;
     let size = format.frame_bytes();
     let status = pcm.status()?;
     shared.queued.store(format.time(status.delay).as_nanos() as u64, Relaxed);
-    let mut room = format.target.saturating_sub(format.buffer.saturating_sub(status.avail));
     let mut leaves = status.at + format.time(status.delay);
+    stream.queued = format.buffer.saturating_sub(status.avail);
+    mixer.look(leaves, &shared.live);
+    let wanted = if mixer.quiet() { stream.idle } else { format.target };
+    let mut room = wanted.saturating_sub(stream.queued);
     let mut fed = false;
     while room > 0 {
         if stream.left.is_empty() {
             let mono = &mut stream.mono[..room.min(format.period)];
-            if mixer.fill(mono, leaves, &shared.live) {
-                shared.reporter_bell.ring();
-            }
+            mixer.fill(mono, leaves, &shared.live);
             encode(&format, mono, &mut stream.bytes[..mono.len() * size]);
             stream.left = 0..mono.len() * size;
         }
@@ -178,6 +201,7 @@ fn feed(pcm: &mut dyn PlaybackPcm, stream: &mut Stream, mixer: &mut Mixer, share
                 stream.left.start += frames * size;
                 leaves = leaves + format.time(frames);
                 room -= frames.min(room);
+                stream.queued += frames;
                 fed = true;
             }
             Err(fault) => return Err(fault),

@@ -22,7 +22,8 @@ pub struct Feeder {
     open: Option<u64>,
     /// The turn that may still play, though it may be finished.
     live: Option<u64>,
-    resampler: Option<Resampler>,
+    /// The converter in use comes last; those of other voices are kept, for they take a millisecond or two to make.
+    resamplers: Vec<Resampler>,
 }
 
 impl std::fmt::Debug for Feeder {
@@ -33,13 +34,13 @@ impl std::fmt::Debug for Feeder {
 
 impl Feeder {
     pub fn new(ring: Producer<Chunk>, shared: Arc<Shared>) -> Self {
-        Self { ring, overflow: VecDeque::new(), shared, epochs: 0, open: None, live: None, resampler: None }
+        Self { ring, overflow: VecDeque::new(), shared, epochs: 0, open: None, live: None, resamplers: Vec::new() }
     }
 
     pub fn begin(&mut self, turn: u64) {
         self.epochs += 1;
         (self.open, self.live) = (Some(turn), Some(turn));
-        if let Some(resampler) = &mut self.resampler {
+        if let Some(resampler) = self.resamplers.last_mut() {
             resampler.reset();
         }
         self.shared.live.store(self.epochs, Release);
@@ -52,13 +53,17 @@ impl Feeder {
             return;
         }
         let rates = (rate, self.shared.rate.load(Relaxed));
-        if self.resampler.as_ref().is_none_or(|r| r.rates() != rates) {
+        if self.resamplers.last().is_none_or(|r| r.rates() != rates) {
             // Another voice within the turn: the one before ends with what its converter still holds.
             self.flush(turn);
-            self.resampler = Some(Resampler::new(rates.0, rates.1));
+            let known = self.resamplers.iter().position(|r| r.rates() == rates);
+            let resampler = known.map_or_else(|| Resampler::new(rates.0, rates.1), |at| self.resamplers.remove(at));
+            // A device that returned with another rate leaves no use for the others.
+            self.resamplers.retain(|r| r.rates().1 == rates.1);
+            self.resamplers.push(resampler);
         }
         let mut sound = Vec::new();
-        if let Some(resampler) = &mut self.resampler {
+        if let Some(resampler) = self.resamplers.last_mut() {
             resampler.push(samples, &mut sound);
         }
         self.queue(turn, Part::Sound(sound));
@@ -97,7 +102,7 @@ impl Feeder {
     }
 
     fn flush(&mut self, turn: u64) {
-        if let Some(resampler) = &mut self.resampler {
+        if let Some(resampler) = self.resamplers.last_mut() {
             let mut sound = Vec::new();
             resampler.flush(&mut sound);
             resampler.reset();

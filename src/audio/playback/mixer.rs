@@ -83,11 +83,12 @@ pub struct Mixer {
     sound: Option<(Vec<f32>, usize)>,
     /// The last sample: a fade without sound ends from here.
     last: f32,
+    noted: bool,
 }
 
 impl Mixer {
     pub fn new(queue: Consumer<Chunk>, notes: Producer<Note>) -> Self {
-        Self { queue, notes, rate: 0, fade: 0, turn: None, sound: None, last: 0.0 }
+        Self { queue, notes, rate: 0, fade: 0, turn: None, sound: None, last: 0.0, noted: false }
     }
 
     /// Sets the device's rate, in Hz, when it was opened.
@@ -103,21 +104,40 @@ impl Mixer {
         }
     }
 
-    /// Fills `out`, whose first sample leaves the converter at `at`; `live` is the epoch that may play. True where
-    /// notes were written.
-    pub fn fill(&mut self, out: &mut [f32], at: Mono, live: &AtomicU64) -> bool {
-        let slots = self.notes.slots();
+    /// Takes what begins and ends until there is sound; `at` is when the next sample leaves the converter.
+    pub fn look(&mut self, at: Mono, live: &AtomicU64) {
+        self.overtake(live);
+        while self.quiet() && self.notes.slots() >= NOTES && self.next(at, live) {}
+    }
+
+    /// No sound is at hand: what is queued now would be silence.
+    pub fn quiet(&self) -> bool {
+        self.sound.is_none() && self.turn.as_ref().is_none_or(|turn| turn.fade.is_none())
+    }
+
+    /// Notes were written since the last call.
+    pub fn noted(&mut self) -> bool {
+        std::mem::take(&mut self.noted)
+    }
+
+    /// A turn that is not live any more begins to fade.
+    fn overtake(&mut self, live: &AtomicU64) {
+        if let Some(turn) = &mut self.turn
+            && turn.epoch != live.load(Acquire)
+            && turn.fade.is_none()
+        {
+            turn.fade = Some(self.fade);
+        }
+    }
+
+    /// Fills `out`, whose first sample leaves the converter at `at`; `live` is the epoch that may play.
+    pub fn fill(&mut self, out: &mut [f32], at: Mono, live: &AtomicU64) {
         let rate = self.rate.max(1);
         let instant = |done: usize| at + Duration::from_nanos(done as u64 * 1_000_000_000 / u64::from(rate));
         let mut done = 0;
         // A reporter that does not run must not lose a note: silence until it does.
         while done < out.len() && self.notes.slots() >= NOTES {
-            if let Some(turn) = &mut self.turn
-                && turn.epoch != live.load(Acquire)
-                && turn.fade.is_none()
-            {
-                turn.fade = Some(self.fade);
-            }
+            self.overtake(live);
             let fading = self.turn.as_ref().and_then(|turn| turn.fade);
             let spent = fading == Some(0) || (fading.is_some() && self.sound.is_none() && self.last == 0.0);
             if spent {
@@ -141,10 +161,15 @@ impl Mixer {
             {
                 turn.starving = true;
                 turn.starved += 1;
-                let _ = self.notes.push(Note::Starved);
+                self.note(Note::Starved);
             }
         }
-        self.notes.slots() != slots
+    }
+
+    /// Room was looked for before.
+    fn note(&mut self, note: Note) {
+        let _ = self.notes.push(note);
+        self.noted = true;
     }
 
     /// Plays from the sound at hand; returns the number of samples.
@@ -164,8 +189,8 @@ impl Mixer {
         {
             turn.audible = true;
             let at = at + Duration::from_nanos(first as u64 * 1_000_000_000 / u64::from(self.rate.max(1)));
-            // Room for it was looked for before.
             let _ = self.notes.push(Note::FirstAudible { turn: turn.turn, at });
+            self.noted = true;
         }
         turn.starving = false;
         turn.heard += count as u64;
@@ -177,27 +202,18 @@ impl Mixer {
         count
     }
 
-    /// The device is gone: the turn ends here, and what is queued of any turn is dropped. True where notes were
-    /// written.
-    pub fn discard(&mut self, at: Mono) -> bool {
-        let slots = self.notes.slots();
-        if slots < NOTES {
-            return false;
-        }
-        self.end(at, false);
+    /// The device is gone: the turn ends here, and what is queued of any turn is dropped.
+    pub fn discard(&mut self, at: Mono) {
         self.last = 0.0;
-        while self.notes.slots() >= NOTES
-            && let Ok(chunk) = self.queue.pop()
-        {
+        while self.notes.slots() >= NOTES {
+            self.end(at, false);
+            let Ok(chunk) = self.queue.pop() else { break };
             match chunk.part {
                 Part::Begin => self.note_unheard(chunk.turn, at),
-                Part::Sound(sound) => {
-                    let _ = self.notes.push(Note::Played(sound));
-                }
+                Part::Sound(sound) => self.note(Note::Played(sound)),
                 Part::End => {}
             }
         }
-        self.notes.slots() != slots
     }
 
     /// Takes the next chunk; false where there is none for now.
@@ -216,9 +232,7 @@ impl Mixer {
             // Cancelled or overtaken before it played.
             Part::Begin => self.note_unheard(chunk.turn, at),
             Part::Sound(sound) if mine => self.sound = Some((sound, 0)),
-            Part::Sound(sound) => {
-                let _ = self.notes.push(Note::Played(sound));
-            }
+            Part::Sound(sound) => self.note(Note::Played(sound)),
             Part::End if mine => {
                 let completed = self.turn.as_ref().is_some_and(|turn| turn.fade.is_none());
                 self.end(at, completed);
@@ -230,7 +244,7 @@ impl Mixer {
 
     fn note_unheard(&mut self, turn: u64, at: Mono) {
         let heard = Duration::ZERO;
-        let _ = self.notes.push(Note::Ended { turn, at, heard, completed: false, starved: 0, underruns: 0 });
+        self.note(Note::Ended { turn, at, heard, completed: false, starved: 0, underruns: 0 });
     }
 
     fn open(&mut self, epoch: u64, turn: u64) {
@@ -243,13 +257,13 @@ impl Mixer {
         if let Some(turn) = self.turn.take() {
             let heard = Duration::from_nanos(turn.heard * 1_000_000_000 / u64::from(self.rate.max(1)));
             let Turn { turn, starved, underruns, .. } = turn;
-            let _ = self.notes.push(Note::Ended { turn, at, heard, completed, starved, underruns });
+            self.note(Note::Ended { turn, at, heard, completed, starved, underruns });
         }
     }
 
     fn drop_sound(&mut self) {
         if let Some((sound, _)) = self.sound.take() {
-            let _ = self.notes.push(Note::Played(sound));
+            self.note(Note::Played(sound));
         }
     }
 

@@ -1,8 +1,8 @@
 //! The speaker: its PCM stays open and is fed silence, so that no amplifier clips the first word.
 //!
-//! Sound comes with its turn's number. [`feeder`] converts it in the caller's thread and puts it into a ring;
-//! [`mixer`], in the thread of [`device`], takes from the ring what belongs to the turn that is live, and nothing
-//! else; [`reporter`] turns its notes into events and frees what was played.
+//! Sound comes with its turn's number. `feeder` converts it in the caller's thread and puts it into a ring;
+//! `mixer`, in the thread of `device`, takes from the ring what belongs to the turn that is live, and nothing
+//! else; `reporter` turns its notes into events and frees what was played.
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};

@@ -231,9 +231,13 @@ fn speak(steps: &[Step], sound: &[f32]) -> (Playback, UnboundedReceiver<Playback
     let script = Script::new([]);
     let (playback, events) = Playback::start(FakeHost::new([Some(script.clone())]), &playback_settings()).unwrap();
     script.settle();
+    // A turn that begins does not yet fill the queue with its silence.
     playback.begin(1);
+    std::thread::sleep(Duration::from_millis(5));
     playback.push(1, 16_000, sound);
     playback.finish(1);
+    // It fills what an idle queue leaves free; then time goes on.
+    eventually("the first sound", || script.written.lock().unwrap().len() == FORMAT.target);
     script.then(steps.iter().copied());
     script.settle();
     (playback, events, script)
@@ -256,10 +260,10 @@ fn the_device_is_fed_silence_then_the_turn_and_every_instant_is_the_converters()
     let (playback, mut events, script) = speak(&[P; 20], &sound);
     let written = script.written.lock().unwrap().clone();
     let first = written.iter().position(|&s| s != 0.0).unwrap();
-    // A full queue of silence is before it, and no more.
-    assert_eq!(first, FORMAT.target);
+    // The silence of an idle queue is before it, and no more.
+    assert_eq!(first, FORMAT.idle());
     assert_eq!(written[first..first + 800], sound);
-    assert!(written[first + 800..].iter().all(|&s| s == 0.0) && written.len() == 20 * 160 + 480);
+    assert!(written[first + 800..].iter().all(|&s| s == 0.0) && written.len() == 20 * 160 + FORMAT.idle());
     let at = |frame: usize| BASE + Duration::from_nanos(frame as u64 * 62_500);
     assert_eq!(events.blocking_recv().unwrap(), PlaybackEvent::FirstAudible { turn: 1, at: at(first + 50) });
     let heard = Duration::from_millis(50);
@@ -276,7 +280,7 @@ fn short_writes_lose_nothing() {
     let (_playback, mut events, script) =
         speak(&[P, Step::Short(7), P, Step::Spurious, Step::Short(1), P, P, P, P, P, P, P], &sound);
     let written = script.written.lock().unwrap().clone();
-    assert_eq!(written[480..480 + 1500], sound);
+    assert_eq!(written[FORMAT.idle()..FORMAT.idle() + 1500], sound);
     assert!(matches!(ended(&mut events), PlaybackEvent::Ended { completed: true, .. }));
 }
 
@@ -290,6 +294,27 @@ fn an_underrun_is_counted_in_the_turn_and_sound_goes_on() {
         );
         assert_eq!((playback.stats().underruns, script.prepared.load(SeqCst)), (1, 1));
     }
+}
+
+#[test]
+fn a_device_that_runs_dry_while_it_is_idle_gets_a_full_queue_from_then_on() {
+    let script = Script::new([P, P, Step::XrunAtWait(0), P]);
+    let (playback, _events) = Playback::start(FakeHost::new([Some(script.clone())]), &playback_settings()).unwrap();
+    script.settle();
+    assert_eq!(playback.stats().underruns, 1);
+    // Two periods went by before the underrun took the idle queue with it, one after it.
+    assert_eq!(script.written.lock().unwrap().len(), 2 * 160 + FORMAT.target + 160);
+}
+
+#[test]
+fn the_first_audible_sample_is_placed_behind_all_that_is_written_with_it() {
+    // After an underrun the whole queue is filled at once, in periods.
+    let sound: Vec<f32> = (0..1600).map(|n| if n < 400 { 0.001 } else { 0.5 }).collect();
+    let (_playback, mut events, script) = speak(&[Step::Xrun(700), P, P], &sound);
+    let Some(PlaybackEvent::FirstAudible { at, .. }) = events.blocking_recv() else { panic!("no sound") };
+    let first = script.written.lock().unwrap().iter().position(|s| *s > AUDIBLE).unwrap();
+    assert_eq!(first, 700 + 400 - (FORMAT.target - FORMAT.idle()));
+    assert_eq!(at, BASE + Duration::from_nanos(first as u64 * 62_500));
 }
 
 #[test]

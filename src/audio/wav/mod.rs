@@ -1,5 +1,5 @@
 //! WAV files, and devices made of sound in memory that keep time as real ones do: a quiet room into which clips are
-//! spoken ([`room`]), and a loudspeaker without a membrane ([`sink`]). They serve the demo, the benches and the tests
+//! spoken (`room`), and a loudspeaker without a membrane (`sink`). They serve the demo, the benches and the tests
 //! through the same loops as ALSA's devices.
 
 use std::io::ErrorKind;

@@ -33,7 +33,7 @@ impl PlaybackHost for WavPlaybackHost {
 
 struct Sink {
     format: Format,
-    /// None: prepared; it starts when the buffer is full.
+    /// None: prepared; it starts when enough is queued.
     started: Option<Mono>,
     written: u64,
 }
@@ -94,7 +94,7 @@ impl PlaybackPcm for Sink {
             return Err(Fault::Again);
         }
         self.written += frames as u64;
-        if self.started.is_none() && self.written >= self.format.target as u64 {
+        if self.started.is_none() && self.written >= self.format.idle() as u64 {
             self.started = Some(now);
         }
         Ok(frames)

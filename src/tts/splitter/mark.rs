@@ -46,6 +46,8 @@ fn full_stop(body: &str, next: Option<char>, language: Language) -> Mark {
         Some(Abbreviation::Never) => false,
         Some(Abbreviation::BeforeCapital) => !next.is_lowercase() && !next.is_numeric(),
         Some(Abbreviation::UnlessNumber) => !next.is_numeric(),
+        // "th. 6", "ill. 2": no list has them all.
+        None if next.is_numeric() && body.len() <= 3 && body.chars().all(char::is_lowercase) => false,
         None => !is_initials(body, language),
     };
     if ends { Mark::Sentence } else { Mark::None }

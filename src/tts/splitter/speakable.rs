@@ -82,6 +82,7 @@ impl Speakable {
             return false;
         }
         if matches!(word, "—" | "–" | "-" | "―" | "->" | "=>" | "→" | "⇒") {
+            self.say_currency();
             self.comma();
             return false;
         }
@@ -107,8 +108,7 @@ impl Speakable {
         }
         self.push(spoken);
         self.currency = leading_currency(word);
-        let amount_goes_on = spoken.ends_with(|c: char| c.is_numeric());
-        if !amount_goes_on {
+        if !spoken.ends_with(char::is_numeric) {
             self.currency_before_mark();
         }
         spoken.contains(char::is_alphanumeric)
@@ -133,11 +133,9 @@ impl Speakable {
 
     fn say_currency(&mut self) {
         if let Some(currency) = self.currency.take() {
-            let amount = self.text.rsplit(' ').next().unwrap_or_default();
-            let (amount, name) = amount_and_name(amount, currency, self);
-            let start = self.text.len() - self.text.rsplit(' ').next().unwrap_or_default().len();
-            self.text.truncate(start);
-            self.text.push_str(&format!("{}{name}", amount));
+            let start = self.text.rfind(' ').map_or(0, |at| at + 1);
+            let amount = self.text.split_off(start);
+            self.text.push_str(&self.amount(&amount, currency));
         }
     }
 
@@ -166,7 +164,9 @@ impl Speakable {
             let between_digits = before.is_ascii_digit() && after.is_ascii_digit();
             let run = chars[i..].iter().take_while(|&&d| d == c).count();
             match c {
-                '*' if between_digits => after_symbol = self.symbol('×', out),
+                '*' if between_digits || alone && self.text.ends_with(char::is_numeric) => {
+                    after_symbol = self.symbol('×', out)
+                }
                 '_' if before.is_alphanumeric() && after.is_alphanumeric() => out.push(' '),
                 '-' if run > 1 => {
                     if has_words && before.is_alphanumeric() {
@@ -232,10 +232,9 @@ impl Speakable {
         let start = line.rfind(' ').map_or(0, |at| at + 1);
         let amount = line.split_off(start);
         if amount.ends_with(|c: char| c.is_numeric()) {
-            let (amount, name) = amount_and_name(&amount, currency, self);
+            let said = self.amount(&amount, currency);
             let line = if from_text { &mut self.text } else { out };
-            line.push_str(&amount);
-            line.push_str(&name);
+            line.push_str(&said);
         } else {
             // "5 millions d'€": no amount stands before it.
             line.push_str(&amount);
@@ -244,6 +243,20 @@ impl Speakable {
                 out.push(' ');
             }
             out.push_str(name);
+        }
+    }
+
+    /// An amount with its currency: "3.50" is said "3 dollars 50".
+    fn amount(&self, amount: &str, currency: char) -> String {
+        let cents = amount.rfind(['.', ',']).filter(|at| {
+            let cents = &amount[at + 1..];
+            *at > 0 && cents.len() == 2 && cents.bytes().all(|b| b.is_ascii_digit()) && currency != '¥'
+        });
+        let whole = cents.map_or(amount, |at| &amount[..at]);
+        let name = self.currency_name(currency, !matches!(whole, "1" | "-1"));
+        match cents.map(|at| &amount[at + 1..]) {
+            None | Some("00") => format!("{whole} {name}"),
+            Some(cents) => format!("{whole} {name} {}", cents.trim_start_matches('0')),
         }
     }
 
@@ -313,19 +326,6 @@ impl Speakable {
     }
 }
 
-/// "3.50" of a currency is said "3 dollars 50"; gives the amount, and the name with its space.
-fn amount_and_name(amount: &str, currency: char, names: &Speakable) -> (String, String) {
-    let cents = amount.rfind(['.', ',']).filter(|at| {
-        amount.len() - at == 3 && amount[at + 1..].bytes().all(|b| b.is_ascii_digit()) && *at > 0 && currency != '¥'
-    });
-    let whole = cents.map_or(amount, |at| &amount[..at]);
-    let name = names.currency_name(currency, !matches!(whole, "1" | "-1"));
-    match cents.map(|at| &amount[at + 1..]) {
-        None | Some("00") => (whole.to_owned(), format!(" {name}")),
-        Some(cents) => (whole.to_owned(), format!(" {name} {}", cents.trim_start_matches('0'))),
-    }
-}
-
 /// The currency of "$5" and "-£3.50".
 fn leading_currency(word: &str) -> Option<char> {
     let mut chars = word.chars().skip_while(|c| !c.is_alphanumeric() && !matches!(c, '$' | '€' | '£' | '¥'));
@@ -349,6 +349,8 @@ fn url(word: &str) -> Option<(&str, &str, &str)> {
     let (before, address) = word.split_at(start);
     let end = address.trim_end_matches(|c: char| !c.is_alphanumeric() && c != '/').len();
     let (address, after) = address.split_at(end);
+    // "…/Paris_(Texas)": the bracket is the address's own.
+    let after = if address.contains('(') { after.strip_prefix(')').unwrap_or(after) } else { after };
     let host = address.split_once("://").map_or(address, |(_, rest)| rest);
     let host = host.split(['/', ':', '?', '#', '|', '>', '<', ')', '*']).next().unwrap_or(host);
     let host = host.rsplit('@').next().unwrap_or(host);

@@ -121,7 +121,7 @@ fn corpus() {
         (
             En,
             "Use snake_case and __init__ or 3 * 4 = 12 and 3*4.",
-            &["Use snake case and init", "or 3 4 equals 12 and 3 times 4."],
+            &["Use snake case and init", "or 3 times 4 equals 12 and 3 times 4."],
         ),
         // Emoji and symbols.
         (En, "Great! 🎉 Let us go 👩‍👩‍👧 now. 🙂", &["Great!", "Let us go now."]),
@@ -141,6 +141,12 @@ fn corpus() {
             &["Oui.", "Ça coûte 5 euros, 3 euros 50 ou 1 euro.", "Par 20 degrés Celsius, numéro 5 et co."],
         ),
         (Fr, "Il fait beau — vraiment. Entre 10–15 km.", &["Il fait beau,", "vraiment.", "Entre 10 à 15 km."]),
+        (
+            Fr,
+            "Bon. À 180 °C (th. 6). Voir https://x.example/Paris_(Texas), ou 1 299,99 € — peut-être.",
+            &["Bon.", "À 180 degrés Celsius (th. 6).", "Voir x.example, ou 1 299 euros 99, peut-être."],
+        ),
+        (En, "Well. It costs $1,299.99 — or so.", &["Well.", "It costs 1,299 dollars 99, or so."]),
         (En, "", &[]),
         (En, " \n 🙂 ** -- \n", &[]),
     ];
@@ -234,6 +240,13 @@ proptest! {
             prop_assert!(chunk.text.contains(char::is_alphanumeric), "{chunk:?}");
             prop_assert!(!chunk.text.contains(['*', '`', '#', '|', '\n', '🙂', '_']), "{chunk:?}");
         }
+    }
+
+    #[test]
+    fn any_text_at_all(text: String, step in 1usize..9) {
+        let (chunks, tail) = split_by(Fr, &text, step);
+        prop_assert_eq!(&chunks, &split_by(Fr, &text, 1).0);
+        prop_assert_eq!(chunks.into_iter().map(|chunk| chunk.written).collect::<String>() + &tail, text);
     }
 
     #[test]

@@ -1,0 +1,82 @@
+//! The warm engines of a speaker: Whisper, the voices, Claude's client. Built once, from a checked configuration.
+
+use thiserror::Error;
+
+use crate::claude::{ApiKey, Claude, ClaudeError, Prefix};
+use crate::clock::Mono;
+use crate::config::Config;
+use crate::models::{ModelError, Models};
+use crate::stt::{SttError, Whisper};
+use crate::tts::{Tts, TtsError, voice_name};
+
+/// An engine cannot start. Each is a matter of configuration or of a missing file: say it and exit.
+#[derive(Debug, Error)]
+pub enum EngineError {
+    /// A model is missing or is not what the manifest says.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// Whisper cannot load its model.
+    #[error(transparent)]
+    Stt(#[from] SttError),
+    /// A voice cannot be loaded.
+    #[error(transparent)]
+    Tts(#[from] TtsError),
+    /// No key, or Claude's client cannot be built.
+    #[error(transparent)]
+    Claude(#[from] ClaudeError),
+    /// A loader thread died.
+    #[error("a loader thread died: {0}")]
+    Thread(String),
+}
+
+/// The engines, warm.
+#[derive(Clone)]
+pub struct Engines {
+    /// Hearing.
+    pub whisper: Whisper,
+    /// The voices.
+    pub tts: Tts,
+    /// Claude.
+    pub claude: Claude,
+}
+
+impl Engines {
+    /// Finds the models, loads and warms both engines side by side, builds the client. No request is sent yet.
+    pub async fn start(config: &Config, key: ApiKey) -> Result<Engines, EngineError> {
+        let models = Models::open(&config.models)?;
+        // Everything that can be refused cheaply is, before seconds are spent on loading.
+        let whisper_model = models.whisper(&config.stt.model)?;
+        let claude = Claude::new(&config.claude, key, Prefix::new(&config.claude, &config.language.listen)?)?;
+        let (whisper, tts) = tokio::join!(start_whisper(config, whisper_model), start_tts(config, models));
+        Ok(Engines { whisper: whisper?, tts: tts?, claude })
+    }
+}
+
+async fn start_whisper(config: &Config, model: crate::models::WhisperModel) -> Result<Whisper, EngineError> {
+    let (settings, listen) = (config.stt.clone(), config.language.listen.clone());
+    let begun = Mono::now();
+    let whisper = blocking(move || Ok(Whisper::start(&settings, model, &listen)?)).await?;
+    log::info!("hearing is warm after {:.0} ms: {}", Mono::now().ms_since(begun), whisper.name());
+    Ok(whisper)
+}
+
+async fn start_tts(config: &Config, models: Models) -> Result<Tts, EngineError> {
+    let mut languages = config.language.listen.clone();
+    if !languages.contains(&config.language.speak) {
+        languages.push(config.language.speak);
+    }
+    let mut voices = Vec::new();
+    for language in languages {
+        if let Some(name) = voice_name(&config.tts, language) {
+            voices.push((language, models.voice(name)?));
+        }
+    }
+    let settings = config.tts.clone();
+    blocking(move || Ok(Tts::start(&settings, voices)?)).await
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, EngineError> + Send + 'static,
+) -> Result<T, EngineError> {
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| Err(EngineError::Thread(error.to_string())))
+}

@@ -1,0 +1,146 @@
+//! A small, synced copy of the newest records in the state folder. Journald may lose its last minutes in a power cut
+//! (it syncs every five minutes): a record that the journal lacks at the next start is written to it again.
+
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use serde_json::{Map, Value};
+use thiserror::Error;
+
+/// Records kept. A speaker has fewer turns than this in the five minutes that journald may lose.
+const KEPT: usize = 256;
+
+/// The spool cannot be used.
+#[derive(Debug, Error)]
+pub enum SpoolError {
+    /// The state folder cannot be made or written: configuration or permissions, say it at start.
+    #[error("state folder {}: {source}; set daemon.state_dir to a folder that this user may write", dir.display())]
+    Folder {
+        /// The folder.
+        dir: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A record could not be written: the disk is full or broken. Warn and go on, the journal has the record.
+    #[error("spool {}: {source}; the record is in the journal alone", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+}
+
+/// `records.jsonl` in the state folder, one record a line, the newest last.
+#[derive(Debug)]
+pub struct Spool {
+    path: PathBuf,
+    records: Vec<Map<String, Value>>,
+    lines_on_disk: usize,
+}
+
+impl Spool {
+    /// Opens the spool, making the folder where it is missing. Lines that a power cut tore are dropped.
+    pub fn open(dir: &Path) -> Result<Self, SpoolError> {
+        let refused = |source| SpoolError::Folder { dir: dir.to_owned(), source };
+        std::fs::create_dir_all(dir).map_err(refused)?;
+        let path = dir.join("records.jsonl");
+        let text = match std::fs::read(&path) {
+            Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+            Err(error) => return Err(refused(error)),
+        };
+        let records = text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+        let mut spool = Spool { path, records, lines_on_disk: 0 };
+        spool.trim();
+        spool.rewrite().map_err(refused)?;
+        Ok(spool)
+    }
+
+    /// The records that it holds, oldest first.
+    pub fn records(&self) -> &[Map<String, Value>] {
+        &self.records
+    }
+
+    /// Adds a record and syncs it to the disk.
+    pub fn append(&mut self, record: &Map<String, Value>) -> Result<(), SpoolError> {
+        self.records.push(record.clone());
+        self.trim();
+        let written = if self.lines_on_disk >= 2 * KEPT { self.rewrite() } else { self.append_line(record) };
+        written.map_err(|source| SpoolError::Write { path: self.path.clone(), source })
+    }
+
+    fn trim(&mut self) {
+        let excess = self.records.len().saturating_sub(KEPT);
+        self.records.drain(..excess);
+    }
+
+    fn append_line(&mut self, record: &Map<String, Value>) -> std::io::Result<()> {
+        let mut line = serde_json::to_vec(record).map_err(std::io::Error::other)?;
+        line.push(b'\n');
+        let mut file = OpenOptions::new().append(true).create(true).open(&self.path)?;
+        file.write_all(&line)?;
+        file.sync_data()?;
+        self.lines_on_disk += 1;
+        Ok(())
+    }
+
+    /// Writes the kept records to a new file that then takes the old one's place.
+    fn rewrite(&mut self) -> std::io::Result<()> {
+        let next = self.path.with_extension("jsonl.new");
+        let mut file = File::create(&next)?;
+        for record in &self.records {
+            serde_json::to_writer(&mut file, record).map_err(std::io::Error::other)?;
+            file.write_all(b"\n")?;
+        }
+        file.sync_all()?;
+        std::fs::rename(&next, &self.path)?;
+        self.lines_on_disk = self.records.len();
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(id: usize) -> Map<String, Value> {
+        let mut map = Map::new();
+        map.insert("turn_id".into(), Value::from(id.to_string()));
+        map
+    }
+
+    #[test]
+    fn what_was_appended_is_there_after_a_restart_and_a_torn_line_is_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut spool = Spool::open(dir.path()).unwrap();
+        spool.append(&record(1)).unwrap();
+        spool.append(&record(2)).unwrap();
+        let path = dir.path().join("records.jsonl");
+        OpenOptions::new().append(true).open(&path).unwrap().write_all(b"{\"turn_id\":\"3").unwrap();
+        assert_eq!(Spool::open(dir.path()).unwrap().records(), [record(1), record(2)]);
+    }
+
+    #[test]
+    fn it_stays_small() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut spool = Spool::open(dir.path()).unwrap();
+        for id in 0..3 * KEPT {
+            spool.append(&record(id)).unwrap();
+        }
+        let lines = std::fs::read_to_string(dir.path().join("records.jsonl")).unwrap().lines().count();
+        assert!(lines <= 2 * KEPT, "{lines} lines");
+        assert_eq!(spool.records().last(), Some(&record(3 * KEPT - 1)));
+        assert_eq!(spool.records().len(), KEPT);
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_made_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("file");
+        std::fs::write(&file, "").unwrap();
+        let error = Spool::open(&file.join("state")).unwrap_err().to_string();
+        assert!(error.contains("file/state") && error.contains("daemon.state_dir"), "{error}");
+    }
+}

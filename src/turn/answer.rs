@@ -1,0 +1,310 @@
+//! From the person's sound to Elio's: transcribe, ask, split, synthesize, queue. One task for each turn; it decides
+//! nothing, it tells the runner what happened and when.
+//!
+//! Reading Claude's stream and synthesizing run side by side: the first chunk is spoken while Claude still writes, and
+//! chunk n+1 is synthesized while n plays.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio_util::sync::CancellationToken;
+
+use super::Phrase;
+use crate::audio::Playback;
+use crate::claude::wire::Message;
+use crate::claude::{AnswerEvent, AnswerHead, AnswerStream, Answerer, ClaudeError, Question, StopReason, Usage};
+use crate::clock::{Clock, Mono};
+use crate::config::Language;
+use crate::stt::{Clip, Transcribe, Transcript};
+use crate::tts::{Chunk, Pause, Speak, Splitter, Spoken, TtsError, Utterance};
+
+/// Where sound goes: the playback queue, or a test's ear. Every call carries the turn's number.
+pub trait Player: Send + Sync {
+    /// A turn's sound begins.
+    fn begin(&self, turn: u64);
+    /// Mono samples at `rate` Hz.
+    fn push(&self, turn: u64, rate: u32, samples: &[f32]);
+    /// No more sound of this turn comes.
+    fn finish(&self, turn: u64);
+    /// Drop what is queued of this turn.
+    fn cancel(&self, turn: u64);
+}
+
+impl Player for Playback {
+    fn begin(&self, turn: u64) {
+        Playback::begin(self, turn);
+    }
+    fn push(&self, turn: u64, rate: u32, samples: &[f32]) {
+        Playback::push(self, turn, rate, samples);
+    }
+    fn finish(&self, turn: u64) {
+        Playback::finish(self, turn);
+    }
+    fn cancel(&self, turn: u64) {
+        Playback::cancel(self, turn);
+    }
+}
+
+/// The engines that a turn goes through.
+#[derive(Clone)]
+pub struct Stages {
+    /// Hearing.
+    pub stt: Arc<dyn Transcribe>,
+    /// Claude.
+    pub claude: Arc<dyn Answerer>,
+    /// The voice.
+    pub tts: Arc<dyn Speak>,
+    /// The speaker.
+    pub player: Arc<dyn Player>,
+    /// The clock of every instant.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// What happened in a turn's task.
+#[derive(Debug)]
+pub(super) enum News {
+    /// The transcript.
+    Heard(Transcript),
+    /// The transcript is empty.
+    Nothing(Transcript),
+    /// The request has left, and its headers are back.
+    Asked(AnswerHead),
+    /// Claude's first text.
+    FirstText(Mono),
+    /// Claude's last event.
+    Written { at: Mono, usage: Usage },
+    /// The first chunk goes to the voice.
+    ChunkReady(Mono),
+    /// A chunk's sound is queued.
+    Spoken { written: String, spoken: SpokenFacts },
+    /// All sound is queued.
+    Queued,
+    /// A stage failed.
+    Failed { kind: String, phrase: Phrase, detail: String },
+    /// A ready line could not be spoken.
+    Voiceless(String),
+}
+
+/// [`Spoken`] without its samples.
+#[derive(Clone, Debug)]
+pub(super) struct SpokenFacts {
+    pub(super) audio: Duration,
+    pub(super) lead_silence: Duration,
+    pub(super) first_pcm: Mono,
+    pub(super) done: Mono,
+    pub(super) voice: String,
+}
+
+/// One turn's way to the playback queue.
+pub(super) struct TurnVoice {
+    turn: u64,
+    begun: AtomicBool,
+}
+
+impl TurnVoice {
+    pub(super) fn new(turn: u64) -> Self {
+        Self { turn, begun: AtomicBool::new(false) }
+    }
+
+    /// Sound of this turn was queued.
+    pub(super) fn begun(&self) -> bool {
+        self.begun.load(Ordering::SeqCst)
+    }
+
+    fn push(&self, player: &dyn Player, spoken: Spoken) -> SpokenFacts {
+        if !self.begun.swap(true, Ordering::SeqCst) {
+            player.begin(self.turn);
+        }
+        player.push(self.turn, spoken.rate, &spoken.samples);
+        SpokenFacts {
+            audio: Duration::from_secs_f64(spoken.samples.len() as f64 / f64::from(spoken.rate.max(1))),
+            lead_silence: spoken.lead_silence,
+            first_pcm: spoken.first_pcm,
+            done: spoken.done,
+            voice: spoken.voice,
+        }
+    }
+}
+
+/// What the task needs of its turn.
+pub(super) struct Job {
+    pub(super) turn: u64,
+    pub(super) clip: Clip,
+    pub(super) history: Vec<Message>,
+    /// What the model is told of the moment, for the language that was heard.
+    pub(super) context: Arc<dyn Fn(Language) -> String + Send + Sync>,
+    pub(super) voice: Arc<TurnVoice>,
+    pub(super) cancel: CancellationToken,
+}
+
+/// Sends news of one turn.
+#[derive(Clone)]
+pub(super) struct Teller {
+    pub(super) turn: u64,
+    pub(super) news: UnboundedSender<(u64, News)>,
+}
+
+impl Teller {
+    fn tell(&self, news: News) {
+        // A runner that is gone has no more use for news.
+        let _ = self.news.send((self.turn, news));
+    }
+}
+
+/// Why an answer ended early.
+struct Failure {
+    kind: String,
+    phrase: Phrase,
+    detail: String,
+}
+
+impl Failure {
+    fn of_claude(error: &ClaudeError, after_text: bool) -> Self {
+        let phrase = if after_text { Phrase::CutShort } else { Phrase::for_claude(error.kind()) };
+        Failure { kind: error.kind().to_owned(), phrase, detail: error.to_string() }
+    }
+
+    fn of_voice(error: &TtsError) -> Self {
+        Failure { kind: "tts".into(), phrase: Phrase::Failed, detail: error.to_string() }
+    }
+}
+
+/// Runs the turn to its last queued sample, or to its cancellation.
+pub(super) async fn answer(job: Job, stages: Stages, teller: Teller) {
+    let cancel = job.cancel.clone();
+    if let Some(Err(failure)) = cancel.run_until_cancelled(run(job, &stages, &teller)).await {
+        teller.tell(News::Failed { kind: failure.kind, phrase: failure.phrase, detail: failure.detail });
+    }
+}
+
+async fn run(job: Job, stages: &Stages, teller: &Teller) -> Result<(), Failure> {
+    let transcript = stages.stt.transcribe(job.clip, job.cancel.clone()).await.map_err(|error| Failure {
+        kind: "stt".into(),
+        phrase: Phrase::HearingFailed,
+        detail: error.to_string(),
+    })?;
+    if transcript.text.is_empty() {
+        teller.tell(News::Nothing(transcript));
+        return Ok(());
+    }
+    let language = transcript.language;
+    let question = Question { text: transcript.text.clone(), history: job.history, context: (job.context)(language) };
+    teller.tell(News::Heard(transcript));
+
+    let asked = stages.claude.ask(question, job.cancel.clone()).await;
+    let stream = asked.map_err(|error| Failure::of_claude(&error, false))?;
+    teller.tell(News::Asked(stream.head().clone()));
+    let (chunks, spoken_chunks) = unbounded_channel();
+    let reading = read(stream, language, chunks, stages, teller);
+    let speaking = speak(spoken_chunks, language, &job.voice, &job.cancel, stages, teller);
+    let (read, spoken) = tokio::join!(reading, speaking);
+    // What was written before the failure has been queued: the apology comes after it.
+    read?;
+    if spoken? == 0 {
+        let detail = "the answer holds nothing that can be spoken".to_owned();
+        return Err(Failure { kind: "empty".into(), phrase: Phrase::Failed, detail });
+    }
+    stages.player.finish(job.turn);
+    teller.tell(News::Queued);
+    Ok(())
+}
+
+/// Reads Claude's stream into chunks.
+async fn read(
+    mut stream: Box<dyn AnswerStream>,
+    language: Language,
+    chunks: UnboundedSender<Chunk>,
+    stages: &Stages,
+    teller: &Teller,
+) -> Result<(), Failure> {
+    let mut splitter = Splitter::new(language);
+    let mut texts = 0;
+    let mut ready = 0;
+    let mut hand_over = |new: Vec<Chunk>| {
+        for chunk in new {
+            if ready == 0 {
+                teller.tell(News::ChunkReady(stages.clock.now()));
+            }
+            ready += 1;
+            // The voice has failed and says so itself.
+            let _ = chunks.send(chunk);
+        }
+    };
+    while let Some(event) = stream.next().await {
+        match event {
+            AnswerEvent::Text { at, text } => {
+                if texts == 0 {
+                    teller.tell(News::FirstText(at));
+                }
+                texts += 1;
+                hand_over(splitter.push(&text));
+            }
+            AnswerEvent::Done { at, stop, usage, .. } => {
+                teller.tell(News::Written { at, usage });
+                hand_over(splitter.finish());
+                if stop == StopReason::Refusal {
+                    let detail = "the model refused to answer".to_owned();
+                    return Err(Failure { kind: "refused".into(), phrase: Phrase::Refused, detail });
+                }
+                return Ok(());
+            }
+            AnswerEvent::Failed(error) => {
+                hand_over(splitter.finish());
+                return Err(Failure::of_claude(&error, texts > 0));
+            }
+        }
+    }
+    let detail = "the stream ended without its last event".to_owned();
+    Err(Failure { kind: "cut".into(), phrase: if texts > 0 { Phrase::CutShort } else { Phrase::Failed }, detail })
+}
+
+/// Synthesizes chunk after chunk and queues them; gives their number.
+async fn speak(
+    mut chunks: UnboundedReceiver<Chunk>,
+    language: Language,
+    voice: &TurnVoice,
+    cancel: &CancellationToken,
+    stages: &Stages,
+    teller: &Teller,
+) -> Result<usize, Failure> {
+    let mut count = 0;
+    while let Some(chunk) = chunks.recv().await {
+        let utterance =
+            Utterance { text: chunk.text, language, first: count == 0, pause: chunk.pause, cancel: cancel.clone() };
+        let spoken = stages.tts.speak(utterance).await.map_err(|error| Failure::of_voice(&error))?;
+        let spoken = voice.push(&*stages.player, spoken);
+        teller.tell(News::Spoken { written: chunk.written, spoken });
+        count += 1;
+    }
+    Ok(count)
+}
+
+/// Speaks a ready line after what is already queued.
+pub(super) async fn say(
+    phrase: Phrase,
+    language: Language,
+    voice: Arc<TurnVoice>,
+    cancel: CancellationToken,
+    stages: Stages,
+    teller: Teller,
+) {
+    let utterance = Utterance {
+        text: phrase.text(language).to_owned(),
+        language,
+        first: !voice.begun(),
+        pause: Pause::None,
+        cancel: cancel.clone(),
+    };
+    match cancel.run_until_cancelled(stages.tts.speak(utterance)).await {
+        Some(Ok(spoken)) => {
+            let spoken = voice.push(&*stages.player, spoken);
+            stages.player.finish(teller.turn);
+            teller.tell(News::Spoken { written: String::new(), spoken });
+            teller.tell(News::Queued);
+        }
+        Some(Err(error)) => teller.tell(News::Voiceless(error.to_string())),
+        None => {}
+    }
+}

@@ -1,0 +1,159 @@
+//! What is written down of the running turn: its sound, its instants and facts, and at its end its report.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use super::answer::{News, TurnVoice};
+use super::heard::{SpokenChunk, heard_text};
+use crate::audio::Frame;
+use crate::claude::Usage;
+use crate::clock::Mono;
+use crate::config::Language;
+use crate::latency::{Facts, Instants, Outcome, Record};
+
+/// Speech within this long after the commit says that the person had not finished.
+const CUT_OFF: Duration = Duration::from_millis(1_500);
+/// That many frames in a row: a single one is a noise.
+const CUT_OFF_FRAMES: u32 = 3;
+
+/// One finished turn.
+#[derive(Clone, Debug)]
+pub struct TurnReport {
+    /// Its number since the start.
+    pub turn: u64,
+    /// The latency record.
+    pub record: Record,
+    /// The instants that it was derived from.
+    pub instants: Instants,
+    /// What was said; never logged.
+    pub transcript: String,
+    /// What Claude wrote, as far as it became sound; never logged.
+    pub reply: String,
+    /// What of it was heard.
+    pub heard: String,
+}
+
+/// The running turn.
+pub(super) struct Ledger {
+    pub(super) turn: u64,
+    pub(super) cancel: CancellationToken,
+    pub(super) voice: Arc<TurnVoice>,
+    pub(super) clip: Vec<f32>,
+    pub(super) clip_start: Option<Mono>,
+    pub(super) language: Language,
+    pub(super) instants: Instants,
+    pub(super) facts: Facts,
+    /// All of the turn's sound has left the speaker, or was dropped.
+    pub(super) silent_again: bool,
+    transcript: String,
+    chunks: Vec<SpokenChunk>,
+    heard: Duration,
+    speech_after: u32,
+}
+
+impl Ledger {
+    pub(super) fn new(turn: u64, wake: Mono, language: Language, cancel: CancellationToken, facts: Facts) -> Self {
+        Self {
+            turn,
+            cancel,
+            voice: Arc::new(TurnVoice::new(turn)),
+            clip: Vec::new(),
+            clip_start: None,
+            language,
+            instants: Instants { wake: Some(wake), ..Instants::default() },
+            facts,
+            silent_again: false,
+            transcript: String::new(),
+            chunks: Vec::new(),
+            heard: Duration::ZERO,
+            speech_after: 0,
+        }
+    }
+
+    /// A frame of the person's turn.
+    pub(super) fn collect(&mut self, frame: &Frame) {
+        self.clip_start.get_or_insert(frame.start);
+        self.clip.extend_from_slice(&frame.samples);
+    }
+
+    /// A frame from after the commit: does the person go on speaking? Once Elio is heard the microphone hears Elio.
+    pub(super) fn watch(&mut self, frame: &Frame, threshold: f32) {
+        let Some(commit) = self.instants.commit else { return };
+        if frame.start < commit || frame.start.since(commit) > CUT_OFF || self.instants.first_audible.is_some() {
+            return;
+        }
+        self.speech_after = if frame.speech >= threshold { self.speech_after + 1 } else { 0 };
+        self.facts.cut_off_suspected |= self.speech_after >= CUT_OFF_FRAMES;
+    }
+
+    /// Writes down what the turn's task tells.
+    pub(super) fn note(&mut self, news: &News) {
+        match news {
+            News::Heard(transcript) | News::Nothing(transcript) => {
+                self.language = transcript.language;
+                self.instants.stt_final = Some(transcript.finished);
+                self.facts.stt_compute = Some(transcript.compute);
+                self.transcript.clone_from(&transcript.text);
+            }
+            News::Asked(head) => {
+                self.instants.llm_sent = Some(head.sent);
+                self.facts.model = Some(head.model.clone());
+                self.facts.request_id.clone_from(&head.request_id);
+                self.facts.connection_reused = Some(head.connection.reused);
+                self.facts.connection_age = Some(head.connection.age);
+                self.facts.connection_wait = Some(head.connection.wait);
+            }
+            News::FirstText(at) => self.instants.llm_first_text = Some(*at),
+            News::Written { at, usage } => {
+                self.instants.llm_done = Some(*at);
+                self.note_usage(usage);
+            }
+            News::ChunkReady(at) => self.instants.chunk_ready = Some(*at),
+            News::Spoken { written, spoken } => {
+                if self.instants.tts_first_pcm.is_none() {
+                    self.instants.tts_first_pcm = Some(spoken.first_pcm);
+                    self.facts.tts_lead_silence = Some(spoken.lead_silence);
+                    self.facts.voice = Some(spoken.voice.clone());
+                }
+                self.instants.tts_done = Some(spoken.done);
+                self.chunks.push(SpokenChunk { written: written.clone(), audio: spoken.audio });
+            }
+            News::Queued | News::Failed { .. } | News::Voiceless(_) => {}
+        }
+    }
+
+    fn note_usage(&mut self, usage: &Usage) {
+        self.facts.input_tokens = Some(usage.input());
+        self.facts.cache_read_tokens = Some(usage.cache_read());
+        self.facts.cache_write_tokens = Some(usage.cache_write());
+        self.facts.output_tokens = Some(usage.output());
+    }
+
+    /// The turn's sound ended after `heard` of it.
+    pub(super) fn played(&mut self, at: Mono, heard: Duration, underruns: u64) {
+        self.instants.playback_end = Some(at);
+        self.heard = heard;
+        self.facts.underruns += underruns;
+        self.silent_again = true;
+    }
+
+    /// What was asked and what was heard of the answer, for the conversation's memory.
+    pub(super) fn exchange(&self) -> (&str, String) {
+        (&self.transcript, heard_text(&self.chunks, self.heard))
+    }
+
+    /// The report; words go into the record only when `log_words`.
+    pub(super) fn close(self, outcome: Outcome, log_words: bool) -> TurnReport {
+        let heard = heard_text(&self.chunks, self.heard);
+        let reply = self.chunks.iter().map(|chunk| chunk.written.as_str()).collect::<String>().trim().to_owned();
+        let mut facts = self.facts;
+        if log_words {
+            facts.transcript = Some(self.transcript.clone());
+            facts.reply = Some(heard.clone());
+        }
+        let record = Record::derive(&self.instants, facts, outcome);
+        TurnReport { turn: self.turn, record, instants: self.instants, transcript: self.transcript, reply, heard }
+    }
+}

@@ -1,0 +1,399 @@
+//! The state machine of a turn: inputs and instants in, commands out. Pure: it reads no clock, holds no device.
+//!
+//! Whatever happens, a turn that began ends in exactly one [`Command::Finish`], and a failure is first said aloud
+//! ([`Command::Say`]) wherever a voice is left to say it.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Endpointer, Hearing, Phrase, Verdict};
+use crate::clock::Mono;
+use crate::config::{EndpointSettings, WakeMode};
+use crate::latency::Outcome;
+
+/// Frames of the grace may come this late before the commit stops waiting for them.
+const LATE_FRAMES: Duration = Duration::from_millis(200);
+/// A turn that makes no progress for this long has failed. Each stage has shorter limits of its own; this one is for
+/// what they do not foresee.
+const STUCK: Duration = Duration::from_secs(60);
+/// A ready line that has not been spoken by then never will be.
+const CLOSING: Duration = Duration::from_secs(20);
+
+/// What a person can see of the speaker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Visible {
+    /// Not ready yet.
+    Starting,
+    /// Waits for the button.
+    Idle,
+    /// Hears a person.
+    Listening,
+    /// Works on the answer.
+    Thinking,
+    /// Speaks.
+    Speaking,
+    /// The mute switch is on.
+    Muted,
+    /// Cannot reach Claude.
+    Offline,
+    /// A device is missing.
+    Fault,
+}
+
+impl Visible {
+    /// Its name, as the JSON writes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Visible::Starting => "starting",
+            Visible::Idle => "idle",
+            Visible::Listening => "listening",
+            Visible::Thinking => "thinking",
+            Visible::Speaking => "speaking",
+            Visible::Muted => "muted",
+            Visible::Offline => "offline",
+            Visible::Fault => "fault",
+        }
+    }
+}
+
+/// What ended the person's turn, for the record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EndedBy {
+    /// The button of the device.
+    Button,
+    /// The control socket.
+    Socket,
+    /// Endpointing.
+    Endpoint,
+}
+
+impl EndedBy {
+    /// As the record writes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            EndedBy::Button => "button",
+            EndedBy::Socket => "socket",
+            EndedBy::Endpoint => "endpoint",
+        }
+    }
+}
+
+/// What happens to a turn.
+#[derive(Clone, Debug)]
+pub enum Input {
+    /// The button went down.
+    Press { at: Mono },
+    /// The button went up; `by` is the button or the socket.
+    Release { at: Mono, by: EndedBy },
+    /// The microphone heard a frame.
+    Frame(Hearing),
+    /// The mute switch moved.
+    Mute(bool),
+    /// The transcript is empty.
+    Nothing,
+    /// The turn went on (a transcript, a text, a chunk): it is not stuck.
+    Progress,
+    /// The first sound of the answer, or of a ready line, is in the playback queue.
+    SoundQueued,
+    /// All of the turn's sound has left the speaker.
+    Played,
+    /// A stage failed; the phrase tells the person.
+    Failed { kind: String, phrase: Phrase },
+    /// The ready line could not be spoken either.
+    Voiceless,
+    /// The microphone is gone.
+    MicrophoneLost,
+    /// The speaker is gone.
+    SpeakerLost,
+    /// Stop whatever runs (shutdown, or its deadline).
+    Stop,
+}
+
+/// What the runner must do.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Command {
+    /// Begin turn `turn`: collect frames from the pre-roll on.
+    Listen { turn: u64, wake: Mono },
+    /// The person has finished: transcribe what was collected and answer it.
+    Commit { turn: u64, by: EndedBy },
+    /// Say a ready line in turn `turn`, after what is already queued.
+    Say { turn: u64, phrase: Phrase },
+    /// Stop all work and all sound of turn `turn`.
+    Cancel { turn: u64 },
+    /// Turn `turn` is over: write its record.
+    Finish { turn: u64, outcome: Outcome },
+}
+
+#[derive(Clone, Debug)]
+enum Phase {
+    Idle,
+    Listening {
+        ears: Endpointer,
+    },
+    /// Released; what is still said until `until` belongs to the turn.
+    Grace {
+        ears: Endpointer,
+        until: Mono,
+        by: EndedBy,
+    },
+    Thinking {
+        since: Mono,
+    },
+    Speaking {
+        since: Mono,
+    },
+    /// A ready line is on its way; then the turn ends with `outcome`.
+    Closing {
+        since: Mono,
+        outcome: Outcome,
+    },
+}
+
+/// The state machine.
+#[derive(Debug)]
+pub struct Machine {
+    mode: WakeMode,
+    grace: Duration,
+    endpoint: EndpointSettings,
+    phase: Phase,
+    turn: u64,
+    muted: bool,
+    committed: Option<Endpointer>,
+}
+
+impl Machine {
+    /// An idle speaker. The first turn is number 1.
+    pub fn new(mode: WakeMode, grace: Duration, endpoint: EndpointSettings) -> Self {
+        Self { mode, grace, endpoint, phase: Phase::Idle, turn: 0, muted: false, committed: None }
+    }
+
+    /// Takes new settings; a turn that runs keeps the ones it began with, but for the mode.
+    pub fn configure(&mut self, mode: WakeMode, grace: Duration, endpoint: EndpointSettings) {
+        (self.mode, self.grace, self.endpoint) = (mode, grace, endpoint);
+    }
+
+    /// The running turn, or the last one.
+    pub fn turn(&self) -> u64 {
+        self.turn
+    }
+
+    /// No turn runs.
+    pub fn is_idle(&self) -> bool {
+        matches!(self.phase, Phase::Idle)
+    }
+
+    /// What a person sees.
+    pub fn visible(&self) -> Visible {
+        match &self.phase {
+            Phase::Idle if self.muted => Visible::Muted,
+            Phase::Idle => Visible::Idle,
+            Phase::Listening { .. } | Phase::Grace { .. } => Visible::Listening,
+            Phase::Thinking { .. } => Visible::Thinking,
+            Phase::Speaking { .. } | Phase::Closing { .. } => Visible::Speaking,
+        }
+    }
+
+    /// What was heard of the turn that was committed last.
+    pub fn committed(&self) -> Option<&Endpointer> {
+        self.committed.as_ref()
+    }
+
+    /// The frames of the turn that is being heard.
+    pub fn ears(&self) -> Option<&Endpointer> {
+        match &self.phase {
+            Phase::Listening { ears } | Phase::Grace { ears, .. } => Some(ears),
+            _ => None,
+        }
+    }
+
+    /// When [`Machine::tick`] must be called at the latest.
+    pub fn deadline(&self) -> Option<Mono> {
+        match &self.phase {
+            Phase::Idle => None,
+            // Without frames (a dead microphone) the endpointer's clock stands still: this is the bound that holds.
+            Phase::Listening { ears } => Some(ears.newest() + STUCK),
+            Phase::Grace { until, .. } => Some(*until + LATE_FRAMES),
+            Phase::Thinking { since } | Phase::Speaking { since } => Some(*since + STUCK),
+            Phase::Closing { since, .. } => Some(*since + CLOSING),
+        }
+    }
+
+    /// Time has passed.
+    pub fn tick(&mut self, now: Mono) -> Vec<Command> {
+        if self.deadline().is_none_or(|deadline| now < deadline) {
+            return Vec::new();
+        }
+        match &self.phase {
+            Phase::Grace { by, .. } => {
+                let by = *by;
+                self.commit(now, by)
+            }
+            Phase::Listening { .. } => self.apologize(now, "microphone", Phrase::MicrophoneLost),
+            Phase::Thinking { .. } | Phase::Speaking { .. } => self.abandon(Outcome::Failed("stuck".into())),
+            Phase::Closing { outcome, .. } => {
+                let outcome = outcome.clone();
+                self.abandon(outcome)
+            }
+            Phase::Idle => Vec::new(),
+        }
+    }
+
+    /// Something happened at `now`.
+    pub fn step(&mut self, now: Mono, input: Input) -> Vec<Command> {
+        match input {
+            Input::Press { at } => self.press(now, at),
+            Input::Release { at, by } => self.release(at, by),
+            Input::Frame(frame) => self.frame(now, frame),
+            Input::Mute(muted) => self.mute(muted),
+            Input::Nothing => match self.phase {
+                Phase::Thinking { .. } => self.close(now, Outcome::Silent, Phrase::NothingHeard),
+                _ => Vec::new(),
+            },
+            Input::Progress => {
+                if let Phase::Thinking { since } | Phase::Speaking { since } = &mut self.phase {
+                    *since = now;
+                }
+                Vec::new()
+            }
+            Input::SoundQueued => {
+                if let Phase::Thinking { .. } = self.phase {
+                    self.phase = Phase::Speaking { since: now };
+                }
+                Vec::new()
+            }
+            Input::Played => match &self.phase {
+                Phase::Speaking { .. } => self.finish(Outcome::Answered),
+                Phase::Closing { outcome, .. } => {
+                    let outcome = outcome.clone();
+                    self.finish(outcome)
+                }
+                _ => Vec::new(),
+            },
+            Input::Failed { kind, phrase } => match self.phase {
+                Phase::Thinking { .. } | Phase::Speaking { .. } => self.apologize(now, &kind, phrase),
+                _ => Vec::new(),
+            },
+            Input::Voiceless => match &self.phase {
+                Phase::Closing { outcome, .. } => {
+                    let outcome = outcome.clone();
+                    self.abandon(outcome)
+                }
+                _ => Vec::new(),
+            },
+            Input::MicrophoneLost => match self.phase {
+                Phase::Listening { .. } | Phase::Grace { .. } => {
+                    self.apologize(now, "microphone", Phrase::MicrophoneLost)
+                }
+                _ => Vec::new(),
+            },
+            Input::SpeakerLost => match self.phase {
+                // Nothing can be said aloud without a speaker: the fault is seen, and the record has it.
+                Phase::Thinking { .. } | Phase::Speaking { .. } | Phase::Closing { .. } => {
+                    self.abandon(Outcome::Failed("speaker".into()))
+                }
+                _ => Vec::new(),
+            },
+            Input::Stop => match self.phase {
+                Phase::Idle => Vec::new(),
+                _ => self.abandon(Outcome::Interrupted),
+            },
+        }
+    }
+
+    fn press(&mut self, now: Mono, at: Mono) -> Vec<Command> {
+        match (&self.phase, self.mode) {
+            (Phase::Idle, _) if self.muted => {
+                self.turn += 1;
+                self.close(now, Outcome::Failed("muted".into()), Phrase::Muted)
+            }
+            (Phase::Idle, _) => self.listen(at),
+            // In hold mode a press that comes while Elio works or speaks is the next question (barge-in).
+            (Phase::Thinking { .. } | Phase::Speaking { .. } | Phase::Closing { .. }, WakeMode::Hold) => {
+                let mut commands = self.abandon(Outcome::Interrupted);
+                commands.extend(self.press(now, at));
+                commands
+            }
+            // The finger bounced or came back within the grace: the turn goes on.
+            (Phase::Grace { ears, .. }, WakeMode::Hold) => {
+                self.phase = Phase::Listening { ears: ears.clone() };
+                Vec::new()
+            }
+            (Phase::Listening { .. }, WakeMode::Hold) => Vec::new(),
+            (_, WakeMode::Press) => self.abandon(Outcome::Interrupted),
+        }
+    }
+
+    fn release(&mut self, at: Mono, by: EndedBy) -> Vec<Command> {
+        if let (Phase::Listening { ears }, WakeMode::Hold) = (&self.phase, self.mode) {
+            self.phase = Phase::Grace { ears: ears.clone(), until: at + self.grace, by };
+        }
+        Vec::new()
+    }
+
+    fn frame(&mut self, now: Mono, frame: Hearing) -> Vec<Command> {
+        match &mut self.phase {
+            Phase::Listening { ears } => {
+                ears.push(frame);
+                match (ears.verdict(), self.mode) {
+                    (Verdict::TooLong, _) | (Verdict::Ended, WakeMode::Press) => self.commit(now, EndedBy::Endpoint),
+                    (Verdict::Nothing, WakeMode::Press) => self.close(now, Outcome::Silent, Phrase::NothingHeard),
+                    _ => Vec::new(),
+                }
+            }
+            Phase::Grace { ears, until, by } => {
+                let (until, by) = (*until, *by);
+                if frame.start < until {
+                    ears.push(frame);
+                }
+                if frame.end >= until { self.commit(now, by) } else { Vec::new() }
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    fn mute(&mut self, muted: bool) -> Vec<Command> {
+        self.muted = muted;
+        match self.phase {
+            Phase::Listening { .. } | Phase::Grace { .. } if muted => self.abandon(Outcome::Interrupted),
+            _ => Vec::new(),
+        }
+    }
+
+    fn listen(&mut self, wake: Mono) -> Vec<Command> {
+        self.turn += 1;
+        self.phase = Phase::Listening { ears: Endpointer::new(self.endpoint.clone(), wake) };
+        vec![Command::Listen { turn: self.turn, wake }]
+    }
+
+    fn commit(&mut self, now: Mono, by: EndedBy) -> Vec<Command> {
+        self.committed = self.ears().cloned();
+        self.phase = Phase::Thinking { since: now };
+        vec![Command::Commit { turn: self.turn, by }]
+    }
+
+    fn apologize(&mut self, now: Mono, kind: &str, phrase: Phrase) -> Vec<Command> {
+        self.close(now, Outcome::Failed(kind.to_owned()), phrase)
+    }
+
+    fn close(&mut self, now: Mono, outcome: Outcome, phrase: Phrase) -> Vec<Command> {
+        self.phase = Phase::Closing { since: now, outcome };
+        vec![Command::Say { turn: self.turn, phrase }]
+    }
+
+    fn abandon(&mut self, outcome: Outcome) -> Vec<Command> {
+        let mut commands = vec![Command::Cancel { turn: self.turn }];
+        commands.extend(self.finish(outcome));
+        commands
+    }
+
+    fn finish(&mut self, outcome: Outcome) -> Vec<Command> {
+        self.phase = Phase::Idle;
+        vec![Command::Finish { turn: self.turn, outcome }]
+    }
+}
+
+#[cfg(test)]
+#[path = "machine_tests.rs"]
+mod tests;

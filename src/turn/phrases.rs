@@ -1,0 +1,111 @@
+//! Every word that Elio speaks of its own, in each language.
+
+use crate::config::Language;
+
+/// A ready line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Phrase {
+    /// The turn held no words.
+    NothingHeard,
+    /// The mute switch is on.
+    Muted,
+    /// The microphone is gone.
+    MicrophoneLost,
+    /// Hearing failed.
+    HearingFailed,
+    /// No connection to Claude.
+    Offline,
+    /// Claude is overloaded, or asks to wait.
+    Busy,
+    /// Key, billing, permission, spend cap: the owner has to act.
+    Account,
+    /// Claude refused to answer.
+    Refused,
+    /// The answer broke off.
+    CutShort,
+    /// Anything else.
+    Failed,
+}
+
+impl Phrase {
+    /// All of them.
+    pub const ALL: [Phrase; 10] = [
+        Phrase::NothingHeard,
+        Phrase::Muted,
+        Phrase::MicrophoneLost,
+        Phrase::HearingFailed,
+        Phrase::Offline,
+        Phrase::Busy,
+        Phrase::Account,
+        Phrase::Refused,
+        Phrase::CutShort,
+        Phrase::Failed,
+    ];
+
+    /// The line for a failure of Claude, by [`ClaudeError::kind`](crate::claude::ClaudeError::kind).
+    pub fn for_claude(kind: &str) -> Phrase {
+        match kind {
+            "offline" | "tls" | "timeout" => Phrase::Offline,
+            "overloaded" | "rate_limited" | "server" => Phrase::Busy,
+            "key" | "billing" | "forbidden" | "spend_cap" | "not_found" => Phrase::Account,
+            "refused" => Phrase::Refused,
+            "cut" => Phrase::CutShort,
+            _ => Phrase::Failed,
+        }
+    }
+
+    /// The words.
+    pub fn text(self, language: Language) -> &'static str {
+        match language {
+            Language::En => self.english(),
+            Language::Fr => self.french(),
+        }
+    }
+
+    fn english(self) -> &'static str {
+        match self {
+            Phrase::NothingHeard => "I did not hear anything.",
+            Phrase::Muted => "My microphone is off. Switch it on, then ask again.",
+            Phrase::MicrophoneLost => "I have lost my microphone. Please check its cable.",
+            Phrase::HearingFailed => "I could not understand that. Please say it again.",
+            Phrase::Offline => "I cannot reach the internet. Please check the network, then ask again.",
+            Phrase::Busy => "I cannot answer right now. Please ask again in a minute.",
+            Phrase::Account => "My account needs attention. Please look at the journal of this speaker.",
+            Phrase::Refused => "I cannot help with that.",
+            Phrase::CutShort => "Sorry, the rest of my answer was lost.",
+            Phrase::Failed => "Sorry, something went wrong. Please ask again.",
+        }
+    }
+
+    fn french(self) -> &'static str {
+        match self {
+            Phrase::NothingHeard => "Je n'ai rien entendu.",
+            Phrase::Muted => "Mon micro est coupé. Rallumez-le, puis reposez la question.",
+            Phrase::MicrophoneLost => "J'ai perdu mon micro. Vérifiez son câble, s'il vous plaît.",
+            Phrase::HearingFailed => "Je n'ai pas compris. Répétez, s'il vous plaît.",
+            Phrase::Offline => "Je n'arrive pas à joindre internet. Vérifiez le réseau, puis reposez la question.",
+            Phrase::Busy => "Je ne peux pas répondre pour l'instant. Reposez la question dans une minute.",
+            Phrase::Account => "Mon compte demande votre attention. Regardez le journal de cette enceinte.",
+            Phrase::Refused => "Je ne peux pas vous aider pour cela.",
+            Phrase::CutShort => "Désolé, la suite de ma réponse s'est perdue.",
+            Phrase::Failed => "Désolé, quelque chose n'a pas marché. Reposez la question, s'il vous plaît.",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_line_differs_and_ends_as_a_sentence_in_both_languages() {
+        let mut seen = std::collections::HashSet::new();
+        for phrase in Phrase::ALL {
+            for language in [Language::En, Language::Fr] {
+                let text = phrase.text(language);
+                assert!(text.ends_with('.'), "{text}");
+                assert!(seen.insert(text), "{text} is there twice");
+            }
+        }
+    }
+}

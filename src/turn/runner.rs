@@ -1,0 +1,422 @@
+//! Moves sound and words for the state machine: frames in, commands carried out, one report for each turn out.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::answer::{self, Job, News, Stages, Teller};
+use super::ledger::{Ledger, TurnReport};
+use super::{Command, EndedBy, Hearing, Input, Machine, Phrase, Visible};
+use crate::audio::{CaptureEvent, FRAME, Frame, PlaybackEvent, PreRoll, RATE};
+use crate::claude::Memory;
+use crate::clock::Mono;
+use crate::config::{EndpointSettings, Language, WakeMode};
+use crate::latency::{Facts, Outcome};
+use crate::stt::Clip;
+use crate::wake::{Source, WakeEvent};
+
+/// The speaker tells how much of a cancelled turn was heard; a speaker that is gone never does.
+const LAST_WORD: Duration = Duration::from_millis(500);
+/// Sound kept after the acoustic end: Whisper needs some silence to end a word.
+const TAIL: Duration = Duration::from_millis(240);
+
+/// What the runner is told at its start, and again at a reload.
+#[derive(Clone)]
+pub struct RunnerSettings {
+    /// `wake.mode`
+    pub mode: WakeMode,
+    /// `wake.grace`
+    pub grace: Duration,
+    /// `[endpoint]`
+    pub endpoint: EndpointSettings,
+    /// `audio.capture.preroll`
+    pub preroll: Duration,
+    /// The language of ready lines in a turn in which none was heard.
+    pub language: Language,
+    /// `claude.history_exchanges`
+    pub history_exchanges: usize,
+    /// `claude.history_idle`
+    pub history_idle: Duration,
+    /// `latency.log_words`
+    pub log_words: bool,
+    /// Names for the record.
+    pub model: String,
+    /// Names for the record.
+    pub stt_model: String,
+    /// Before the number in `turn_id`; unique to this start.
+    pub turn_id_prefix: String,
+    /// What Claude is told of the moment.
+    pub context: Arc<dyn Fn(Language) -> String + Send + Sync>,
+}
+
+/// Where events come from.
+pub struct Feeds {
+    /// Button, socket and mute switch.
+    pub wake: UnboundedReceiver<WakeEvent>,
+    /// Microphone.
+    pub capture: UnboundedReceiver<CaptureEvent>,
+    /// Speaker.
+    pub playback: UnboundedReceiver<PlaybackEvent>,
+    /// New settings after a reload.
+    pub settings: UnboundedReceiver<RunnerSettings>,
+}
+
+/// What others may watch.
+pub struct Outlets {
+    /// One report for each turn.
+    pub reports: UnboundedSender<TurnReport>,
+    /// What a person sees.
+    pub visible: watch::Sender<Visible>,
+    /// Counts overflows of the microphone's buffer since the start.
+    pub overruns: Arc<dyn Fn() -> u64 + Send + Sync>,
+}
+
+/// Runs turns until `cancel`, then lets a running answer end (an unfinished question is dropped) and returns.
+/// `force` cuts that short.
+pub async fn run(
+    settings: RunnerSettings,
+    stages: Stages,
+    feeds: Feeds,
+    outlets: Outlets,
+    cancel: CancellationToken,
+    force: CancellationToken,
+) {
+    let (news, told) = unbounded_channel();
+    let machine = Machine::new(settings.mode, settings.grace, settings.endpoint.clone());
+    let memory = Memory::new(settings.history_exchanges, settings.history_idle);
+    let preroll = PreRoll::new(settings.preroll);
+    let mut runner = Runner {
+        settings,
+        stages,
+        outlets,
+        machine,
+        memory,
+        preroll,
+        news,
+        current: None,
+        closing: None,
+        tasks: TaskTracker::new(),
+        edge: EndedBy::Button,
+        microphone: true,
+        speaker: true,
+    };
+    runner.serve(feeds, told, cancel, force).await;
+    runner.tasks.close();
+    runner.tasks.wait().await;
+}
+
+struct Runner {
+    settings: RunnerSettings,
+    stages: Stages,
+    outlets: Outlets,
+    machine: Machine,
+    memory: Memory,
+    preroll: PreRoll,
+    news: UnboundedSender<(u64, News)>,
+    current: Option<Ledger>,
+    /// A turn that is over but whose last word the speaker has not told yet.
+    closing: Option<(Ledger, Outcome, Mono)>,
+    tasks: TaskTracker,
+    /// What moved last: the source of a turn that ends before anything else can end it.
+    edge: EndedBy,
+    microphone: bool,
+    speaker: bool,
+}
+
+impl Runner {
+    async fn serve(
+        &mut self,
+        mut feeds: Feeds,
+        mut told: UnboundedReceiver<(u64, News)>,
+        cancel: CancellationToken,
+        force: CancellationToken,
+    ) {
+        let mut leaving = false;
+        self.show();
+        loop {
+            let wait = self.next_deadline().map(|deadline| deadline.since(self.now()));
+            tokio::select! {
+                biased;
+                () = force.cancelled() => {
+                    self.step(Input::Stop);
+                    self.settle(true);
+                    break;
+                }
+                () = cancel.cancelled(), if !leaving => {
+                    leaving = true;
+                    if self.machine.ears().is_some() {
+                        self.step(Input::Stop);
+                    }
+                }
+                Some(settings) = feeds.settings.recv() => self.configure(settings),
+                Some(event) = feeds.wake.recv() => self.wake(event, leaving),
+                Some(event) = feeds.playback.recv() => self.playback(event),
+                Some((turn, news)) = told.recv() => self.told(turn, news),
+                Some(event) = feeds.capture.recv() => self.capture(event),
+                () = tokio::time::sleep(wait.unwrap_or_default()), if wait.is_some() => self.tick(),
+                else => break,
+            }
+            if leaving && self.machine.is_idle() && self.closing.is_none() {
+                break;
+            }
+        }
+    }
+
+    fn now(&self) -> Mono {
+        self.stages.clock.now()
+    }
+
+    fn next_deadline(&self) -> Option<Mono> {
+        let closing = self.closing.as_ref().map(|(_, _, deadline)| *deadline);
+        self.machine.deadline().into_iter().chain(closing).min()
+    }
+
+    fn tick(&mut self) {
+        let commands = self.machine.tick(self.now());
+        self.obey(commands);
+        self.settle(false);
+    }
+
+    fn step(&mut self, input: Input) {
+        let commands = self.machine.step(self.now(), input);
+        self.obey(commands);
+    }
+
+    fn configure(&mut self, settings: RunnerSettings) {
+        self.machine.configure(settings.mode, settings.grace, settings.endpoint.clone());
+        self.preroll = PreRoll::new(settings.preroll);
+        self.memory = Memory::new(settings.history_exchanges, settings.history_idle);
+        self.settings = settings;
+    }
+
+    fn wake(&mut self, event: WakeEvent, leaving: bool) {
+        let by = |source| match source {
+            Source::Button => EndedBy::Button,
+            Source::Socket => EndedBy::Socket,
+        };
+        match event {
+            WakeEvent::Pressed { .. } if leaving && self.machine.is_idle() => {}
+            WakeEvent::Pressed { source, at } => {
+                // The handshake and the cache's re-read hide behind the person's speech.
+                self.stages.claude.wake();
+                self.edge = by(source);
+                self.step(Input::Press { at });
+            }
+            WakeEvent::Released { source, at } => self.step(Input::Release { at, by: by(source) }),
+            WakeEvent::Muted { muted, .. } => self.step(Input::Mute(muted)),
+            WakeEvent::Lost { what } => log::error!("{what}"),
+        }
+        self.show();
+    }
+
+    fn capture(&mut self, event: CaptureEvent) {
+        match event {
+            CaptureEvent::Frame(frame) => self.frame(*frame),
+            CaptureEvent::Lost(error) => {
+                log::error!("microphone lost: {error}");
+                self.microphone = false;
+                self.step(Input::MicrophoneLost);
+                self.show();
+            }
+            CaptureEvent::Returned => {
+                log::info!("microphone is back");
+                self.microphone = true;
+                self.show();
+            }
+        }
+    }
+
+    fn frame(&mut self, frame: Frame) {
+        let threshold = self.settings.endpoint.threshold;
+        if let Some(ledger) = &mut self.current {
+            if self.machine.ears().is_some() {
+                ledger.collect(&frame);
+            } else {
+                ledger.watch(&frame, threshold);
+            }
+        }
+        let heard = hearing(&frame);
+        self.preroll.push(frame);
+        if self.machine.ears().is_some() {
+            self.step(Input::Frame(heard));
+        }
+    }
+
+    fn playback(&mut self, event: PlaybackEvent) {
+        match event {
+            PlaybackEvent::FirstAudible { turn, at } => {
+                if let Some(ledger) = self.ledger(turn) {
+                    ledger.instants.first_audible.get_or_insert(at);
+                }
+            }
+            PlaybackEvent::Ended { turn, at, heard, completed, underruns, .. } => {
+                if let Some(ledger) = self.ledger(turn) {
+                    ledger.played(at, heard, underruns.into());
+                }
+                if completed && self.current.as_ref().is_some_and(|ledger| ledger.turn == turn) {
+                    self.step(Input::Played);
+                }
+                self.settle(false);
+            }
+            PlaybackEvent::Lost(error) => {
+                log::error!("speaker lost: {error}");
+                self.speaker = false;
+                self.step(Input::SpeakerLost);
+                self.show();
+            }
+            PlaybackEvent::Returned => {
+                log::info!("speaker is back");
+                self.speaker = true;
+                self.show();
+            }
+        }
+    }
+
+    fn told(&mut self, turn: u64, news: News) {
+        let Some(ledger) = self.current.as_mut().filter(|ledger| ledger.turn == turn) else { return };
+        ledger.note(&news);
+        self.step(match news {
+            News::Nothing(_) => Input::Nothing,
+            News::Spoken { .. } => Input::SoundQueued,
+            News::Failed { kind, phrase, detail } => {
+                log::error!("turn {turn} failed ({kind}): {detail}");
+                Input::Failed { kind, phrase }
+            }
+            News::Voiceless(detail) => {
+                log::error!("turn {turn}: a ready line cannot be spoken: {detail}");
+                Input::Voiceless
+            }
+            _ => Input::Progress,
+        });
+    }
+
+    fn obey(&mut self, commands: Vec<Command>) {
+        for command in commands {
+            match command {
+                Command::Listen { turn, wake } => self.listen(turn, wake),
+                Command::Commit { turn, by } => self.commit(turn, by),
+                Command::Say { turn, phrase } => self.say(turn, phrase),
+                Command::Cancel { turn } => {
+                    if let Some(ledger) = &self.current {
+                        ledger.cancel.cancel();
+                    }
+                    self.stages.player.cancel(turn);
+                }
+                Command::Finish { outcome, .. } => self.finish(outcome),
+            }
+        }
+        self.show();
+    }
+
+    fn open(&mut self, turn: u64, wake: Mono) -> &mut Ledger {
+        let facts = Facts {
+            source: self.edge.as_str().to_owned(),
+            turn_id: format!("{}-{turn}", self.settings.turn_id_prefix),
+            model: Some(self.settings.model.clone()),
+            stt_model: Some(self.settings.stt_model.clone()),
+            overruns: (self.outlets.overruns)(),
+            ..Facts::default()
+        };
+        let cancel = CancellationToken::new();
+        self.current.insert(Ledger::new(turn, wake, self.settings.language, cancel, facts))
+    }
+
+    fn listen(&mut self, turn: u64, wake: Mono) {
+        // Frames from before the wake edge belong to the turn: nobody waits for a button before the first word. Those
+        // from after it have been read already where the edge came late.
+        let frames: Vec<Frame> = self.preroll.since(wake - self.settings.preroll).cloned().collect();
+        let ledger = self.open(turn, wake);
+        frames.iter().for_each(|frame| ledger.collect(frame));
+        for frame in &frames {
+            self.step(Input::Frame(hearing(frame)));
+        }
+    }
+
+    fn commit(&mut self, turn: u64, by: EndedBy) {
+        let now = self.now();
+        let ears = self.machine.committed();
+        let (speech_start, speech_end) = ears.map_or((None, None), |ears| (ears.speech_start(), ears.speech_end()));
+        let Some(ledger) = self.current.as_mut() else { return };
+        ledger.facts.source = by.as_str().to_owned();
+        ledger.instants.commit = Some(now);
+        ledger.instants.speech_start = speech_start;
+        ledger.instants.speech_end = speech_end;
+        let mut samples = std::mem::take(&mut ledger.clip);
+        if let (Some(start), Some(end)) = (ledger.clip_start, speech_end) {
+            let keep = (end + TAIL).since(start).as_secs_f64() * f64::from(RATE);
+            samples.truncate((keep as usize).max(FRAME));
+        }
+        let job = Job {
+            turn,
+            clip: Clip { samples },
+            history: self.memory.messages(now),
+            context: self.settings.context.clone(),
+            voice: ledger.voice.clone(),
+            cancel: ledger.cancel.clone(),
+        };
+        let teller = Teller { turn, news: self.news.clone() };
+        self.tasks.spawn(answer::answer(job, self.stages.clone(), teller));
+    }
+
+    fn say(&mut self, turn: u64, phrase: Phrase) {
+        if self.current.as_ref().is_none_or(|ledger| ledger.turn != turn) {
+            let now = self.now();
+            self.open(turn, now);
+        }
+        let Some(ledger) = self.current.as_mut() else { return };
+        let teller = Teller { turn, news: self.news.clone() };
+        let (language, voice, cancel) = (ledger.language, ledger.voice.clone(), ledger.cancel.clone());
+        self.tasks.spawn(answer::say(phrase, language, voice, cancel, self.stages.clone(), teller));
+    }
+
+    fn finish(&mut self, outcome: Outcome) {
+        let Some(mut ledger) = self.current.take() else { return };
+        ledger.cancel.cancel();
+        ledger.facts.overruns = (self.outlets.overruns)().saturating_sub(ledger.facts.overruns);
+        let deadline = self.now() + LAST_WORD;
+        self.settle(true);
+        self.closing = Some((ledger, outcome, deadline));
+        self.settle(false);
+    }
+
+    /// Reports the turn that is over, once its last sound is known or can no longer be.
+    fn settle(&mut self, at_once: bool) {
+        let now = self.now();
+        let over = self.closing.take_if(|(ledger, _, deadline)| {
+            at_once || ledger.silent_again || !ledger.voice.begun() || now >= *deadline
+        });
+        let Some((ledger, outcome, _)) = over else { return };
+        let (question, heard) = ledger.exchange();
+        if !heard.is_empty() {
+            self.memory.remember(question, &heard, now);
+        }
+        let report = ledger.close(outcome, self.settings.log_words);
+        // Whoever wanted reports has left: the turn is over all the same.
+        let _ = self.outlets.reports.send(report);
+    }
+
+    fn ledger(&mut self, turn: u64) -> Option<&mut Ledger> {
+        let closing = self.closing.as_mut().map(|(ledger, _, _)| ledger);
+        self.current.as_mut().into_iter().chain(closing).find(|ledger| ledger.turn == turn)
+    }
+
+    fn show(&self) {
+        let visible = match self.machine.visible() {
+            Visible::Idle if !self.microphone || !self.speaker => Visible::Fault,
+            visible => visible,
+        };
+        self.outlets.visible.send_if_modified(|shown| std::mem::replace(shown, visible) != visible);
+    }
+}
+
+fn hearing(frame: &Frame) -> Hearing {
+    Hearing { start: frame.start, end: frame.end(), speech: frame.speech, voiced_end: frame.voiced_end }
+}
+
+#[cfg(test)]
+#[path = "runner_tests.rs"]
+mod tests;

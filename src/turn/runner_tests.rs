@@ -1,0 +1,471 @@
+//! The runner between scripted engines, on paused time: what was said, played, remembered and recorded.
+
+use std::collections::VecDeque;
+use std::sync::Mutex;
+
+use futures_util::future::BoxFuture;
+use tokio::sync::mpsc::UnboundedSender;
+
+use super::*;
+use crate::claude::wire::{Message, Usage};
+use crate::claude::{
+    AnswerEvent, AnswerHead, AnswerStream, Answerer, ClaudeError, ConnectionUse, Question, StopReason,
+};
+use crate::clock::Clock;
+use crate::latency::Instants;
+use crate::stt::{SttError, Transcribe, Transcript};
+use crate::tts::{Speak, Spoken, TtsError, Utterance};
+use crate::turn::Player;
+
+const RATE_OUT: u32 = 16_000;
+
+/// CLOCK_MONOTONIC of the paused runtime.
+struct PausedClock(tokio::time::Instant);
+
+impl Clock for PausedClock {
+    fn now(&self) -> Mono {
+        Mono::from_nanos(60_000_000_000) + self.0.elapsed()
+    }
+}
+
+/// What the fake Claude does after its headers.
+#[derive(Clone)]
+enum Script {
+    Write(&'static str),
+    BreakOff,
+    Stall,
+}
+
+struct Fakes {
+    hears: Mutex<Result<&'static str, SttError>>,
+    script: Mutex<Vec<Script>>,
+    unreachable: Mutex<bool>,
+    voiceless: Mutex<bool>,
+    asked: Mutex<Vec<Question>>,
+    said: Mutex<Vec<String>>,
+    events: UnboundedSender<PlaybackEvent>,
+    played: Mutex<VecDeque<(u64, usize)>>,
+    clock: Arc<PausedClock>,
+}
+
+impl Transcribe for Fakes {
+    fn transcribe(&self, _clip: Clip, _cancel: CancellationToken) -> BoxFuture<'static, Result<Transcript, SttError>> {
+        let clock = self.clock.clone();
+        let heard = match &*self.hears.lock().unwrap() {
+            Ok(text) => Ok((*text).to_owned()),
+            Err(_) => Err(SttError::Gone),
+        };
+        Box::pin(async move {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            Ok(Transcript {
+                text: heard?,
+                language: Language::Fr,
+                compute: Duration::from_millis(50),
+                audio: Duration::from_secs(1),
+                audio_ctx: 128,
+                finished: clock.now(),
+            })
+        })
+    }
+
+    fn name(&self) -> &str {
+        "ear"
+    }
+}
+
+struct Stream {
+    head: AnswerHead,
+    script: VecDeque<Script>,
+    clock: Arc<PausedClock>,
+}
+
+impl AnswerStream for Stream {
+    fn head(&self) -> &AnswerHead {
+        &self.head
+    }
+
+    fn next(&mut self) -> BoxFuture<'_, Option<AnswerEvent>> {
+        Box::pin(async move {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            let at = self.clock.now();
+            Some(match self.script.pop_front() {
+                Some(Script::Write(text)) => AnswerEvent::Text { at, text: text.to_owned() },
+                Some(Script::BreakOff) => AnswerEvent::Failed(offline()),
+                Some(Script::Stall) => std::future::pending().await,
+                None => {
+                    let usage = Usage {
+                        input_tokens: Some(20),
+                        cache_creation_input_tokens: Some(0),
+                        cache_read_input_tokens: Some(900),
+                        output_tokens: Some(30),
+                    };
+                    let message_id = "msg_1".to_owned();
+                    AnswerEvent::Done { at, stop: StopReason::EndTurn, usage, message_id }
+                }
+            })
+        })
+    }
+}
+
+impl Answerer for Fakes {
+    fn ask(
+        &self,
+        question: Question,
+        _cancel: CancellationToken,
+    ) -> BoxFuture<'static, Result<Box<dyn AnswerStream>, ClaudeError>> {
+        self.asked.lock().unwrap().push(question);
+        let head = AnswerHead {
+            sent: self.clock.now(),
+            request_id: Some("req_1".into()),
+            connection: ConnectionUse::default(),
+            model: "model".into(),
+        };
+        let script = self.script.lock().unwrap().clone().into();
+        let answer: Result<Box<dyn AnswerStream>, ClaudeError> = if *self.unreachable.lock().unwrap() {
+            Err(offline())
+        } else {
+            Ok(Box::new(Stream { head, script, clock: self.clock.clone() }))
+        };
+        Box::pin(async move { answer })
+    }
+
+    fn wake(&self) {}
+}
+
+impl Speak for Fakes {
+    /// 60 ms of sound for each character, made in 10 ms.
+    fn speak(&self, utterance: Utterance) -> BoxFuture<'static, Result<Spoken, TtsError>> {
+        self.said.lock().unwrap().push(utterance.text.clone());
+        let clock = self.clock.clone();
+        let voiceless = *self.voiceless.lock().unwrap();
+        Box::pin(async move {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            if voiceless {
+                return Err(TtsError::Gone);
+            }
+            let now = clock.now();
+            Ok(Spoken {
+                samples: vec![0.1; utterance.text.chars().count() * RATE_OUT as usize * 60 / 1_000],
+                rate: RATE_OUT,
+                lead_silence: Duration::ZERO,
+                first_pcm: now,
+                done: now,
+                voice: "voice".into(),
+                fallback: false,
+            })
+        })
+    }
+}
+
+impl Player for Fakes {
+    fn begin(&self, turn: u64) {
+        self.played.lock().unwrap().push_back((turn, 0));
+    }
+
+    fn push(&self, turn: u64, _rate: u32, samples: &[f32]) {
+        let mut played = self.played.lock().unwrap();
+        let (_, length) = played.iter_mut().find(|(of, _)| *of == turn).expect("begin comes first");
+        if *length == 0 {
+            let _ = self.events.send(PlaybackEvent::FirstAudible { turn, at: self.clock.now() });
+        }
+        *length += samples.len();
+    }
+
+    fn finish(&self, turn: u64) {
+        let length = self.played.lock().unwrap().iter().find(|(of, _)| *of == turn).map_or(0, |(_, length)| *length);
+        let heard = Duration::from_secs_f64(length as f64 / f64::from(RATE_OUT));
+        let (events, clock) = (self.events.clone(), self.clock.clone());
+        tokio::spawn(async move {
+            tokio::time::sleep(heard).await;
+            let _ = events.send(ended(turn, clock.now(), heard, true));
+        });
+    }
+
+    fn cancel(&self, turn: u64) {
+        // One second of it was heard.
+        let _ = self.events.send(ended(turn, self.clock.now(), Duration::from_secs(1), false));
+    }
+}
+
+fn ended(turn: u64, at: Mono, heard: Duration, completed: bool) -> PlaybackEvent {
+    PlaybackEvent::Ended { turn, at, heard, completed, starved: 0, underruns: 0 }
+}
+
+fn offline() -> ClaudeError {
+    ClaudeError::Offline { host: "api.example:443".into(), fault: "refused".into() }
+}
+
+struct Rig {
+    fakes: Arc<Fakes>,
+    wake: UnboundedSender<WakeEvent>,
+    capture: UnboundedSender<CaptureEvent>,
+    reports: UnboundedReceiver<TurnReport>,
+    visible: watch::Receiver<Visible>,
+    cancel: CancellationToken,
+    force: CancellationToken,
+    running: tokio::task::JoinHandle<()>,
+    _settings: UnboundedSender<RunnerSettings>,
+}
+
+fn settings() -> RunnerSettings {
+    RunnerSettings {
+        mode: WakeMode::Press,
+        grace: Duration::from_millis(120),
+        endpoint: EndpointSettings {
+            silence: Duration::from_millis(700),
+            no_speech: Duration::from_secs(6),
+            max_turn: Duration::from_secs(30),
+            threshold: 0.5,
+        },
+        preroll: Duration::from_millis(500),
+        language: Language::En,
+        history_exchanges: 4,
+        history_idle: Duration::from_secs(600),
+        log_words: false,
+        model: "model".into(),
+        stt_model: "ear".into(),
+        turn_id_prefix: "test".into(),
+        context: Arc::new(|_| "It is noon.".into()),
+    }
+}
+
+impl Rig {
+    fn new() -> Self {
+        let (events, playback) = unbounded_channel();
+        let (wake, wakes) = unbounded_channel();
+        let (capture, frames) = unbounded_channel();
+        let (reports_out, reports) = unbounded_channel();
+        let (settings_in, new_settings) = unbounded_channel();
+        let (visible_out, visible) = watch::channel(Visible::Starting);
+        let fakes = Arc::new(Fakes {
+            hears: Mutex::new(Ok("quelle heure est-il")),
+            script: Mutex::new(vec![Script::Write("Il est midi. "), Script::Write("Bon appétit à tous.")]),
+            unreachable: Mutex::new(false),
+            voiceless: Mutex::new(false),
+            asked: Mutex::default(),
+            said: Mutex::default(),
+            events,
+            played: Mutex::default(),
+            clock: Arc::new(PausedClock(tokio::time::Instant::now())),
+        });
+        let stages = Stages {
+            stt: fakes.clone(),
+            claude: fakes.clone(),
+            tts: fakes.clone(),
+            player: fakes.clone(),
+            clock: fakes.clock.clone(),
+        };
+        let feeds = Feeds { wake: wakes, capture: frames, playback, settings: new_settings };
+        let outlets = Outlets { reports: reports_out, visible: visible_out, overruns: Arc::new(|| 0) };
+        let (cancel, force) = (CancellationToken::new(), CancellationToken::new());
+        let running = tokio::spawn(run(settings(), stages, feeds, outlets, cancel.clone(), force.clone()));
+        Rig { fakes, wake, capture, reports, visible, cancel, force, running, _settings: settings_in }
+    }
+
+    fn now(&self) -> Mono {
+        self.fakes.clock.now()
+    }
+
+    async fn press(&self) {
+        self.wake.send(WakeEvent::Pressed { source: Source::Button, at: self.now() }).unwrap();
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+
+    async fn hear(&self, ms: u64, speech: f32) {
+        for _ in 0..ms / 16 {
+            let start = self.now();
+            tokio::time::sleep(Duration::from_millis(16)).await;
+            let voiced_end = (speech > 0.5).then_some(self.now());
+            let frame = Frame { start, samples: [speech; FRAME], speech, voiced_end };
+            self.capture.send(CaptureEvent::Frame(Box::new(frame))).unwrap();
+        }
+        tokio::task::yield_now().await;
+    }
+
+    /// A question that ends by its silence.
+    async fn question(&self) {
+        self.press().await;
+        self.hear(960, 0.9).await;
+        self.hear(720, 0.0).await;
+    }
+
+    async fn report(&mut self) -> TurnReport {
+        self.reports.recv().await.expect("a report")
+    }
+
+    fn said(&self) -> Vec<String> {
+        self.fakes.said.lock().unwrap().clone()
+    }
+}
+
+fn in_order(at: &Instants) -> Vec<Mono> {
+    let all = [
+        at.wake,
+        at.speech_start,
+        at.speech_end,
+        at.commit,
+        at.stt_final,
+        at.llm_sent,
+        at.llm_first_text,
+        at.chunk_ready,
+        at.tts_first_pcm,
+        at.first_audible,
+        at.tts_done,
+        at.playback_end,
+    ];
+    all.into_iter().map(|instant| instant.expect("every instant of an answered turn")).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_question_is_answered_and_recorded_in_full() {
+    let mut rig = Rig::new();
+    rig.question().await;
+    let report = rig.report().await;
+    assert_eq!(
+        (report.transcript.as_str(), report.reply.as_str()),
+        ("quelle heure est-il", "Il est midi. Bon appétit à tous.")
+    );
+    assert_eq!(report.heard, report.reply);
+    let instants = in_order(&report.instants);
+    assert!(instants.is_sorted(), "{:?}", report.instants);
+    let record = report.record.to_json();
+    let nulls: Vec<&String> = record.iter().filter(|(_, value)| value.is_null()).map(|(key, _)| key).collect();
+    assert!(nulls.is_empty(), "null in an answered turn: {nulls:?}");
+    assert_eq!(record["outcome"], "answered");
+    assert_eq!(record["source"], "endpoint");
+    assert_eq!(record["turn_id"], "test-1");
+    assert_eq!(record["cache_hit"], true);
+    assert!(!serde_json::to_string(&record).unwrap().contains("midi"), "no word in the record");
+    assert_eq!(*rig.visible.borrow(), Visible::Idle);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_first_chunk_is_spoken_while_claude_still_writes() {
+    let mut rig = Rig::new();
+    *rig.fakes.script.lock().unwrap() = vec![
+        Script::Write("Il est midi. "),
+        Script::Write("Il fait beau. "),
+        Script::Write("Et "),
+        Script::Write("voilà."),
+    ];
+    rig.question().await;
+    let at = rig.report().await.instants;
+    assert!(at.first_audible < at.llm_done, "{at:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_cut_off_is_not_remembered() {
+    let mut rig = Rig::new();
+    rig.question().await;
+    tokio::time::sleep(Duration::from_millis(600)).await;
+    assert_eq!(*rig.visible.borrow(), Visible::Speaking);
+    rig.press().await;
+    let report = rig.report().await;
+    assert_eq!(report.record.outcome, Outcome::Interrupted);
+    // 1 s of sound at 60 ms for each character: the first chunk takes 0.72 s, the next word fits.
+    assert_eq!(report.heard, "Il est midi. Bon");
+    rig.question().await;
+    rig.report().await;
+    let asked = rig.fakes.asked.lock().unwrap();
+    let history: &[Message] = &asked[1].history;
+    let history = serde_json::to_string(history).unwrap();
+    assert!(history.contains("Il est midi. Bon") && !history.contains("appétit"), "{history}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn claude_out_of_reach_is_said_in_the_language_that_was_heard() {
+    let mut rig = Rig::new();
+    *rig.fakes.unreachable.lock().unwrap() = true;
+    rig.question().await;
+    let report = rig.report().await;
+    assert_eq!(report.record.outcome, Outcome::Failed("offline".into()));
+    assert_eq!(rig.said(), [Phrase::Offline.text(Language::Fr)]);
+    assert!(report.instants.first_audible.is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_breaks_off_is_spoken_as_far_as_it_came_and_then_excused() {
+    let mut rig = Rig::new();
+    *rig.fakes.script.lock().unwrap() = vec![Script::Write("Il est midi. Il fait "), Script::BreakOff];
+    rig.question().await;
+    let report = rig.report().await;
+    assert_eq!(report.record.outcome, Outcome::Failed("offline".into()));
+    let said = rig.said();
+    assert_eq!(said.last().map(String::as_str), Some(Phrase::CutShort.text(Language::Fr)));
+    assert!(said.len() >= 2 && said[0].starts_with("Il est midi"), "{said:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_heard_is_said_and_silent() {
+    let mut rig = Rig::new();
+    *rig.fakes.hears.lock().unwrap() = Ok("");
+    rig.question().await;
+    let report = rig.report().await;
+    assert_eq!(report.record.outcome, Outcome::Silent);
+    assert_eq!(rig.said(), [Phrase::NothingHeard.text(Language::Fr)]);
+    assert!(rig.fakes.asked.lock().unwrap().is_empty(), "silence is not sent to Claude");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deaf_engine_is_said() {
+    let mut rig = Rig::new();
+    *rig.fakes.hears.lock().unwrap() = Err(SttError::Gone);
+    rig.question().await;
+    assert_eq!(rig.report().await.record.outcome, Outcome::Failed("stt".into()));
+    assert_eq!(rig.said(), [Phrase::HearingFailed.text(Language::En)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_a_voice_the_turn_still_ends_with_its_record() {
+    let mut rig = Rig::new();
+    *rig.fakes.voiceless.lock().unwrap() = true;
+    rig.question().await;
+    assert_eq!(rig.report().await.record.outcome, Outcome::Failed("tts".into()));
+    assert_eq!(*rig.visible.borrow(), Visible::Idle);
+}
+
+#[tokio::test(start_paused = true)]
+async fn speech_right_after_the_commit_is_a_suspected_cut_off() {
+    let mut rig = Rig::new();
+    *rig.fakes.script.lock().unwrap() = vec![Script::Stall];
+    rig.question().await;
+    rig.hear(200, 0.9).await;
+    rig.press().await;
+    assert!(rig.report().await.record.cut_off_suspected);
+    let mut calm = Rig::new();
+    calm.question().await;
+    calm.hear(200, 0.0).await;
+    assert!(!calm.report().await.record.cut_off_suspected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn at_shutdown_a_running_answer_is_spoken_to_its_end() {
+    let mut rig = Rig::new();
+    rig.question().await;
+    rig.cancel.cancel();
+    assert_eq!(rig.report().await.record.outcome, Outcome::Answered);
+    rig.running.await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_forced_shutdown_interrupts_it() {
+    let mut rig = Rig::new();
+    *rig.fakes.script.lock().unwrap() = vec![Script::Stall];
+    rig.question().await;
+    rig.cancel.cancel();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    rig.force.cancel();
+    assert_eq!(rig.report().await.record.outcome, Outcome::Interrupted);
+    rig.running.await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lost_microphone_shows_as_a_fault_and_its_return_mends_it() {
+    let rig = Rig::new();
+    rig.capture.send(CaptureEvent::Lost(crate::audio::AudioError::Permission { device: "hw:1".into() })).unwrap();
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    assert_eq!(*rig.visible.borrow(), Visible::Fault);
+    rig.capture.send(CaptureEvent::Returned).unwrap();
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    assert_eq!(*rig.visible.borrow(), Visible::Idle);
+}

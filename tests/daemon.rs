@@ -1,0 +1,238 @@
+//! `elio run` as systemd runs it: a real journald, the service manager's socket, the control socket, signals. Sound is
+//! ALSA's own null device: a microphone in a silent room.
+
+#![allow(
+    clippy::disallowed_methods,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "helpers of tests"
+)]
+
+mod common;
+
+use std::os::unix::net::UnixDatagram;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use common::{SimProcess, elio, json, output, repository};
+use serde_json::Value;
+
+const KEY: &str = "sk-test-a-key-that-must-not-leak";
+
+struct Speaker {
+    child: Child,
+    dir: tempfile::TempDir,
+    manager: UnixDatagram,
+    told: Vec<String>,
+    _sim: SimProcess,
+}
+
+impl Speaker {
+    /// Starts it and waits until it is ready.
+    fn start(prepare: impl FnOnce(&Path)) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let path = |name: &str| dir.path().join(name);
+        std::fs::create_dir_all(path("journal")).unwrap();
+        prepare(dir.path());
+        let sim = SimProcess::start(&["--ttft", "20"]);
+        std::fs::write(path("elio.toml"), configuration(dir.path(), &sim, "900ms")).unwrap();
+        let manager = UnixDatagram::bind(path("notify.sock")).unwrap();
+        manager.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+
+        let mut command = Command::new("unshare");
+        command.arg("--mount");
+        if !rustix::process::geteuid().is_root() {
+            command.arg("--map-root-user");
+        }
+        let child = command
+            .arg("sh")
+            .arg(repository().join("tests/common/journald.sh"))
+            .arg(path("journal"))
+            .arg(env!("CARGO_BIN_EXE_elio"))
+            .args(["run", "--config"])
+            .arg(path("elio.toml"))
+            .env("ANTHROPIC_API_KEY", KEY)
+            .env("NOTIFY_SOCKET", path("notify.sock"))
+            .env("WATCHDOG_USEC", "1000000")
+            .stdin(Stdio::null())
+            .spawn()
+            .expect("unshare (util-linux) starts");
+        let mut speaker = Speaker { child, dir, manager, told: Vec::new(), _sim: sim };
+        speaker.wait_until_told("READY=1");
+        speaker
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// Reads what systemd is told until a line of it is `line`.
+    #[track_caller]
+    fn wait_until_told(&mut self, line: &str) {
+        let mut buffer = [0; 4096];
+        let end = Instant::now() + Duration::from_secs(60);
+        while Instant::now() < end {
+            let read =
+                self.manager.recv(&mut buffer).unwrap_or_else(|error| panic!("{line}: {error}; {:?}", self.told));
+            let lines = String::from_utf8_lossy(&buffer[..read]).lines().map(str::to_owned).collect::<Vec<_>>();
+            let found = lines.iter().any(|told| told == line);
+            self.told.extend(lines);
+            if found {
+                return;
+            }
+        }
+        panic!("systemd was not told {line}: {:?}", self.told);
+    }
+
+    fn elio(&self, verb: &str) -> Value {
+        let config = self.path("elio.toml");
+        json(&output(&mut elio(&[verb, "--json", "--config", config.to_str().unwrap()])))
+    }
+
+    fn signal(&self, signal: rustix::process::Signal) {
+        // sh has become systemd-cat, and that elio: the child is the daemon itself.
+        let pid = rustix::process::Pid::from_raw(self.child.id() as i32).unwrap();
+        rustix::process::kill_process(pid, signal).unwrap();
+    }
+
+    /// Entries of the journal that `matches` match, waiting until there are `at_least`.
+    #[track_caller]
+    fn journal(&self, matches: &[&str], at_least: usize) -> Vec<Value> {
+        let end = Instant::now() + Duration::from_secs(30);
+        loop {
+            let mut command = Command::new("journalctl");
+            command
+                .arg("--directory")
+                .arg(self.path("journal"))
+                .args(["--output=json", "--all", "--quiet"])
+                .args(matches);
+            let text = String::from_utf8_lossy(&command.output().expect("journalctl starts").stdout).into_owned();
+            let entries: Vec<Value> = text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+            if entries.len() >= at_least || Instant::now() > end {
+                assert!(entries.len() >= at_least, "{matches:?}: {entries:?}");
+                return entries;
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+
+    #[track_caller]
+    fn wait_until_logged(&self, words: &str) {
+        let end = Instant::now() + Duration::from_secs(20);
+        while Instant::now() < end {
+            let all = self.journal(&[], 0);
+            if all.iter().any(|entry| entry["MESSAGE"].as_str().is_some_and(|message| message.contains(words))) {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        panic!("{words:?} is not in the journal: {:?}", self.journal(&[], 0));
+    }
+
+    /// Waits for its end; gives the exit code.
+    #[track_caller]
+    fn end(&mut self) -> Option<i32> {
+        let end = Instant::now() + Duration::from_secs(30);
+        while Instant::now() < end {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status.code();
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        panic!("it does not end");
+    }
+}
+
+impl Drop for Speaker {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn configuration(dir: &Path, sim: &SimProcess, no_speech: &str) -> String {
+    let models = repository().join("models/demo");
+    format!(
+        "[audio.capture]\ndevice = \"null\"\n[audio.playback]\ndevice = \"null\"\n\
+         [endpoint]\nno_speech = \"{no_speech}\"\n\
+         [stt]\nmodel = \"whisper-demo\"\n[tts]\nvoice_en = \"voice-demo\"\nvoice_fr = \"voice-demo\"\n\
+         [claude]\nbase_url = \"{}\"\nca_file = \"{}\"\n\
+         [daemon]\nstate_dir = \"{}\"\nsocket = \"{}\"\n[models]\ndirs = [\"{}\"]\n",
+        sim.base_url,
+        sim.ca,
+        dir.join("state").display(),
+        dir.join("control.sock").display(),
+        models.display(),
+    )
+}
+
+fn records(speaker: &Speaker, at_least: usize) -> Vec<Value> {
+    speaker.journal(&["MESSAGE_ID=6f0e9c1b8d5a4f3e9a7c2d4b1e8f6035"], at_least)
+}
+
+#[test]
+fn a_service_from_its_start_to_its_end() {
+    let mut speaker = Speaker::start(|_| {});
+
+    // A press into silence: said, recorded, idle again.
+    assert_eq!(speaker.elio("status")["state"], "idle");
+    speaker.elio("press");
+    assert_eq!(speaker.elio("status")["state"], "listening");
+    let record = records(&speaker, 1).remove(0);
+    assert_eq!(record["ELIO_OUTCOME"], "silent");
+    assert_eq!(record["ELIO_SOURCE"], "socket");
+    let message: Value = serde_json::from_str(record["MESSAGE"].as_str().unwrap()).unwrap();
+    assert_eq!(message["turn_id"], record["ELIO_TURN_ID"]);
+    let status = speaker.elio("status");
+    assert_eq!((&status["state"], &status["turns"]), (&"idle".into(), &1.into()));
+    assert_eq!(status["last_turn"]["outcome"], "silent");
+    speaker.wait_until_told("STATUS=listening");
+    speaker.wait_until_told("WATCHDOG=1");
+
+    // A bad file leaves the running configuration in force; a good one is taken.
+    let file = speaker.path("elio.toml");
+    let good = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, good.replace("900ms", "soon")).unwrap();
+    speaker.signal(rustix::process::Signal::HUP);
+    speaker.wait_until_logged("endpoint.no_speech");
+    speaker.wait_until_logged("stays in force");
+    std::fs::write(&file, good.replace("900ms", "400ms")).unwrap();
+    speaker.signal(rustix::process::Signal::HUP);
+    speaker.wait_until_logged("[endpoint] is in force");
+    assert_eq!(speaker.elio("status")["state"], "idle");
+
+    // Stop: the turn that listens is dropped and recorded, the socket is gone, the key was never written.
+    speaker.elio("press");
+    speaker.signal(rustix::process::Signal::TERM);
+    assert_eq!(speaker.end(), Some(0));
+    speaker.wait_until_told("STOPPING=1");
+    let outcomes: Vec<Value> = records(&speaker, 2).iter().map(|record| record["ELIO_OUTCOME"].clone()).collect();
+    assert_eq!(outcomes, ["silent", "interrupted"]);
+    assert!(!speaker.path("control.sock").exists());
+    let all = serde_json::to_string(&speaker.journal(&[], 1)).unwrap();
+    assert!(!all.contains(KEY), "the key is in the journal");
+    let spool = std::fs::read_to_string(speaker.path("state/records.jsonl")).unwrap();
+    assert_eq!(spool.lines().count(), 2);
+}
+
+#[test]
+fn a_record_that_the_journal_lost_is_written_again() {
+    let speaker = Speaker::start(|dir| {
+        std::fs::create_dir_all(dir.join("state")).unwrap();
+        let record = "{\"turn_id\":\"before-the-power-cut-1\",\"outcome\":\"answered\"}\n";
+        std::fs::write(dir.join("state/records.jsonl"), record).unwrap();
+    });
+    let record = records(&speaker, 1).remove(0);
+    assert_eq!(record["ELIO_TURN_ID"], "before-the-power-cut-1");
+    assert_eq!(record["ELIO_REPLAYED"], "1");
+}
+
+#[test]
+fn a_second_signal_ends_it_at_once() {
+    let mut speaker = Speaker::start(|_| {});
+    speaker.signal(rustix::process::Signal::TERM);
+    speaker.signal(rustix::process::Signal::INT);
+    assert_eq!(speaker.end(), Some(0));
+}
