@@ -180,7 +180,7 @@ pub struct EndpointSettings {
 pub struct SttSettings {
     /// Model: a name of the manifest, or the path of a ggml file.
     pub model: String,
-    /// Threads of whisper.cpp; none: the number of big cores, at most 4.
+    /// Threads of whisper.cpp; none: the number of big cores less one (the sound's), at most 4.
     pub threads: Option<u16>,
     /// Use the GPU where the program was built with it.
     pub gpu: bool,

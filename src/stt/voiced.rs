@@ -26,8 +26,10 @@ const VOICE_FRAMES: usize = 4;
 /// Speech rises and falls by far more than this (dB) from frame to frame; a hum or a fan does not.
 const STEADY: f32 = 6.0;
 
-/// Sound over the noise floor by this much (dB) is kept.
+/// Sound over the noise floor by this much (dB) is kept. Where the speech itself is little over the floor, less counts:
+/// steady noise keeps within [`OVER_NOISE`].
 const OVER_FLOOR: f32 = 10.0;
+const OVER_NOISE: f32 = 4.0;
 
 /// Sound kept before the first and after the last that is over the floor: soft consonants, and the silence that tells
 /// Whisper where the speech ends.
@@ -53,7 +55,7 @@ pub(super) fn speech(samples: &[f32]) -> Option<Range<usize>> {
         return None;
     }
     // A clip cut close to its words has no silence to measure the floor by: the threshold stays well under the words.
-    let threshold = (floor.max(INAUDIBLE) + OVER_FLOOR).min(loud - 25.0);
+    let threshold = (floor.max(INAUDIBLE) + OVER_FLOOR).min(loud - 25.0).max(floor + OVER_NOISE);
     let first = levels.iter().position(|level| *level > threshold)? * FRAME;
     let last = (levels.iter().rposition(|level| *level > threshold)? + 1) * FRAME;
     Some(first.saturating_sub(BEFORE)..(last + AFTER).min(samples.len()))

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use tokio::sync::oneshot;
@@ -41,9 +41,7 @@ impl Whisper {
         if let Some(unknown) = listen.iter().find(|language| !model.languages.contains(language)) {
             return Err(SttError::Language { model: model.name, language: unknown.code() });
         }
-        // What whisper.cpp has to say goes to `log`, under the target `whisper_rs`.
-        whisper_rs::install_logging_hooks();
-        let threads = settings.threads.map_or_else(cores::big_cores, |n| usize::from(n).max(1));
+        let threads = settings.threads.map_or_else(cores::threads, |n| usize::from(n).max(1));
         let gpu = settings.gpu && cfg!(feature = "cuda");
         let name = model.name.clone();
         let listen = listen.to_vec();
@@ -136,15 +134,15 @@ fn warm(
     gpu: bool,
     listen: &[Language],
 ) -> Result<(Engine, WarmFigures), SttError> {
-    let start = Instant::now();
+    let start = Mono::now();
     let mut engine = Engine::load(model, threads, gpu, listen)?;
-    let load = start.elapsed();
+    let load = Mono::now().since(start);
     let mut run = |seconds: usize| {
-        let start = Instant::now();
+        let start = Mono::now();
         // A buzz of 125 Hz: any sound will do, what is made of it is dropped.
         let buzz: Vec<f32> = (0..seconds * RATE).map(|n| (n % 128) as f32 / 640.0 - 0.1).collect();
         let longest = engine.longest();
-        engine.hear(&buzz[..buzz.len().min(longest)], None, &|| false).map(|_| start.elapsed())
+        engine.hear(&buzz[..buzz.len().min(longest)], None, &|| false).map(|_| Mono::now().since(start))
     };
     let unusable = |error: SttError| match error {
         SttError::Inference(fault) => SttError::Load { path: model.path.clone(), fault },
@@ -156,16 +154,21 @@ fn warm(
 }
 
 fn serve(engine: &mut Engine, listen: &[Language], job: Job) {
-    let Job { clip, cancel, reply } = job;
-    let start = Instant::now();
+    let Job { mut clip, cancel, reply } = job;
+    let start = Mono::now();
+    // A resampler overshoots full scale, which earshot refuses; what is no number would spread through the model.
+    for sample in &mut clip.samples {
+        *sample = if sample.is_finite() { sample.clamp(-1.0, 1.0) } else { 0.0 };
+    }
     let heard = hear(engine, listen, &clip.samples, &|| cancel.is_cancelled() || reply.is_closed());
+    let finished = Mono::now();
     let answer = heard.map(|(text, language, audio_ctx)| Transcript {
         text,
         language,
-        compute: start.elapsed(),
+        compute: finished.since(start),
         audio: Duration::from_secs_f64(clip.samples.len() as f64 / RATE as f64),
         audio_ctx,
-        finished: Mono::now(),
+        finished,
     });
     // Nobody waits for the answer any more: it is forgotten.
     let _ = reply.send(answer);
