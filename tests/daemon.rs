@@ -149,6 +149,10 @@ impl Drop for Speaker {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+        let journald = std::fs::read_to_string(self.path("journal.pid")).ok().and_then(|text| text.trim().parse().ok());
+        if let Some(pid) = journald.and_then(rustix::process::Pid::from_raw) {
+            let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+        }
     }
 }
 
