@@ -11,6 +11,9 @@ use crate::config::EndpointSettings;
 const MIN_SPEECH: Duration = Duration::from_millis(48);
 /// Once a person speaks, a frame that scores this much below the threshold still belongs to the speech.
 const HYSTERESIS: f32 = 0.15;
+/// The VAD goes on scoring this long after the acoustic end (measured on the demo's questions: 80 to 130 ms). A frame
+/// that only this hangover calls speech does not begin the silence anew.
+const VAD_HANGOVER: Duration = Duration::from_millis(100);
 /// A voiced slice this long after the last frame of speech is a noise, not a soft last consonant.
 const VOICED_TAIL: Duration = Duration::from_millis(150);
 
@@ -87,7 +90,8 @@ impl Endpointer {
         match self.last_speech {
             // Speech of the pre-roll alone is not an answer to the wake edge: give the person time to begin.
             Some(last) if last > self.wake => {
-                if self.newest.since(last) >= self.settings.silence {
+                let silent_from = (last - VAD_HANGOVER).max(self.last_voiced.unwrap_or(last));
+                if self.newest.since(silent_from) >= self.settings.silence {
                     Verdict::Ended
                 } else {
                     Verdict::Listening

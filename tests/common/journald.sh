@@ -15,4 +15,6 @@ for _ in $(seq 100); do
     [ -S /run/systemd/journal/stdout ] && break
     sleep 0.05
 done
-exec systemd-cat --identifier=elio -- "$@"
+# What the service manager sets for a service whose standard error is the journal (systemd.exec(5)).
+# shellcheck disable=SC2016 # expanded by the inner shell
+exec systemd-cat --identifier=elio -- sh -c 'JOURNAL_STREAM=$(stat --dereference --format=%d:%i /proc/self/fd/2) exec "$@"' sh "$@"

@@ -22,6 +22,10 @@ fn refusal_at(device: &str, way: Way, error: alsa::Error, said: &str, nodes: &Pa
             AudioError::NotFound { device, way, detail: " (no ALSA configuration defines it)".into() }
         }
         Errno::NOENT | Errno::NODEV | Errno::NXIO if !nodes.exists() => AudioError::NoCard { device, way },
+        // A card number past ALSA's last one (31), or arguments that the named PCM does not take.
+        Errno::INVAL if error.func() == "snd_pcm_open" => {
+            AudioError::NotFound { device, way, detail: " (ALSA cannot make a device of this name)".into() }
+        }
         // The library hides that it may not open the control node of a card, and calls the card absent.
         Errno::NOENT | Errno::NODEV | Errno::NXIO if closed(nodes) => AudioError::Permission { device },
         Errno::NOENT | Errno::NODEV | Errno::NXIO => AudioError::NotFound { device, way, detail: String::new() },
@@ -53,7 +57,8 @@ mod tests {
             (Errno::NODEV, "", dir.path(), "arecord -L"),
             (Errno::ACCESS, "", dir.path(), "group audio"),
             (Errno::BUSY, "", dir.path(), "another program"),
-            (Errno::INVAL, "", dir.path(), "snd_pcm_open"),
+            (Errno::INVAL, "", gone.as_path(), "arecord -L"),
+            (Errno::IO, "", dir.path(), "snd_pcm_open"),
         ];
         for (errno, said, nodes, mend) in cases {
             let error = alsa::Error::new("snd_pcm_open", errno.raw_os_error());
