@@ -3,6 +3,7 @@
 //! The library reads its configuration once in a process, from `ALSA_CONFIG_PATH`; a test may not set a variable of
 //! its own process (other threads read the environment), so each test runs itself again in a child that has it.
 
+#![allow(clippy::disallowed_methods, reason = "a test bounds its waits")]
 #![allow(clippy::unwrap_used, clippy::panic, reason = "the helpers of tests fail as tests do")]
 
 use std::path::Path;

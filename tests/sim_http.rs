@@ -1,6 +1,7 @@
 //! The simulated Claude API over real sockets: bytes of HTTP/1.1, HTTP/2 by reqwest, the cache, the faults, and the end
 //! of connections.
 
+#![allow(clippy::disallowed_methods, reason = "a test bounds its waits")]
 // Clippy knows a test by its attribute; these are the helpers of tests.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 

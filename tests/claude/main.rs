@@ -1,5 +1,6 @@
 //! The Claude client against a real HTTP server, at the level of bytes, and against the simulated API.
 
+#![allow(clippy::disallowed_methods, reason = "a test bounds its waits")]
 // Clippy takes only the functions marked #[test] for tests, not their helpers.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
