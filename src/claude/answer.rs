@@ -194,6 +194,11 @@ impl Answer {
         }
     }
 
+    /// The counts so far: those of the input are there from the first text on, that of the output with `Done`.
+    pub fn usage(&self) -> Usage {
+        self.usage.clone()
+    }
+
     fn take_bytes(&mut self, bytes: &[u8]) {
         let at = Mono::now();
         let mut events = Vec::new();

@@ -48,6 +48,9 @@ pub trait AnswerStream: Send {
     /// What is known before the first word.
     fn head(&self) -> &AnswerHead;
 
+    /// The counts so far: those of the input are there from the first text on, that of the output with `Done`.
+    fn usage(&self) -> Usage;
+
     /// The next event; none after `Done`, after `Failed` and after a cancel. Dropping the future loses nothing.
     fn next(&mut self) -> BoxFuture<'_, Option<AnswerEvent>>;
 }
@@ -70,6 +73,10 @@ impl Answerer for Claude {
 impl AnswerStream for Answer {
     fn head(&self) -> &AnswerHead {
         self
+    }
+
+    fn usage(&self) -> Usage {
+        Answer::usage(self)
     }
 
     fn next(&mut self) -> BoxFuture<'_, Option<AnswerEvent>> {

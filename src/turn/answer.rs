@@ -4,8 +4,7 @@
 //! Reading Claude's stream and synthesizing run side by side: the first chunk is spoken while Claude still writes, and
 //! chunk n+1 is synthesized while n plays.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -71,8 +70,8 @@ pub(super) enum News {
     Nothing(Transcript),
     /// The request has left, and its headers are back.
     Asked(AnswerHead),
-    /// Claude's first text.
-    FirstText(Mono),
+    /// Claude's first text; the counts that came before it (all but the output's).
+    FirstText { at: Mono, usage: Usage },
     /// Claude's last event.
     Written { at: Mono, usage: Usage },
     /// The first chunk goes to the voice.
@@ -97,26 +96,48 @@ pub(super) struct SpokenFacts {
     pub(super) voice: String,
 }
 
-/// One turn's way to the playback queue.
+/// One turn's way to the playback queue. The turn's task runs beside the runner that cancels it: once silenced, the
+/// turn can begin no sound, however late its task notices.
 pub(super) struct TurnVoice {
     turn: u64,
-    begun: AtomicBool,
+    state: Mutex<VoiceState>,
+}
+
+#[derive(Clone, Copy, Default)]
+struct VoiceState {
+    begun: bool,
+    silenced: bool,
 }
 
 impl TurnVoice {
     pub(super) fn new(turn: u64) -> Self {
-        Self { turn, begun: AtomicBool::new(false) }
+        Self { turn, state: Mutex::default() }
     }
 
     /// Sound of this turn was queued.
     pub(super) fn begun(&self) -> bool {
-        self.begun.load(Ordering::SeqCst)
+        self.state().begun
     }
 
-    fn push(&self, player: &dyn Player, spoken: Spoken) -> SpokenFacts {
-        if !self.begun.swap(true, Ordering::SeqCst) {
+    /// Drops the turn's sound, and all that may still come of it.
+    pub(super) fn silence(&self, player: &dyn Player) {
+        let mut state = self.state();
+        state.silenced = true;
+        player.cancel(self.turn);
+    }
+
+    fn state(&self) -> MutexGuard<'_, VoiceState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn push(&self, player: &dyn Player, spoken: Spoken) -> SpokenFacts {
+        let mut state = self.state();
+        if !state.begun && !state.silenced {
+            state.begun = true;
             player.begin(self.turn);
         }
+        // A long push must not make a cancel wait. The player itself refuses a turn that was cancelled.
+        drop(state);
         player.push(self.turn, spoken.rate, &spoken.samples);
         SpokenFacts {
             audio: Duration::from_secs_f64(spoken.samples.len() as f64 / f64::from(spoken.rate.max(1))),
@@ -199,10 +220,11 @@ async fn run(job: Job, stages: &Stages, teller: &Teller) -> Result<(), Failure> 
     let (chunks, spoken_chunks) = unbounded_channel();
     let reading = read(stream, language, chunks, stages, teller);
     let speaking = speak(spoken_chunks, language, &job.voice, &job.cancel, stages, teller);
-    let (read, spoken) = tokio::join!(reading, speaking);
-    // What was written before the failure has been queued: the apology comes after it.
+    // A voice that fails ends the turn at once, for the person hears nothing more; a stream that fails does not: what
+    // was written before is spoken, and the apology comes after it.
+    let (read, audible) = tokio::try_join!(async { Ok(reading.await) }, speaking)?;
     read?;
-    if spoken? == 0 {
+    if audible.is_zero() {
         let detail = "the answer holds nothing that can be spoken".to_owned();
         return Err(Failure { kind: "empty".into(), phrase: Phrase::Failed, detail });
     }
@@ -236,7 +258,7 @@ async fn read(
         match event {
             AnswerEvent::Text { at, text } => {
                 if texts == 0 {
-                    teller.tell(News::FirstText(at));
+                    teller.tell(News::FirstText { at, usage: stream.usage() });
                 }
                 texts += 1;
                 hand_over(splitter.push(&text));
@@ -260,7 +282,7 @@ async fn read(
     Err(Failure { kind: "cut".into(), phrase: if texts > 0 { Phrase::CutShort } else { Phrase::Failed }, detail })
 }
 
-/// Synthesizes chunk after chunk and queues them; gives their number.
+/// Synthesizes chunk after chunk and queues them; gives the length of all their sound.
 async fn speak(
     mut chunks: UnboundedReceiver<Chunk>,
     language: Language,
@@ -268,17 +290,18 @@ async fn speak(
     cancel: &CancellationToken,
     stages: &Stages,
     teller: &Teller,
-) -> Result<usize, Failure> {
-    let mut count = 0;
+) -> Result<Duration, Failure> {
+    let mut first = true;
+    let mut audible = Duration::ZERO;
     while let Some(chunk) = chunks.recv().await {
-        let utterance =
-            Utterance { text: chunk.text, language, first: count == 0, pause: chunk.pause, cancel: cancel.clone() };
+        let utterance = Utterance { text: chunk.text, language, first, pause: chunk.pause, cancel: cancel.clone() };
         let spoken = stages.tts.speak(utterance).await.map_err(|error| Failure::of_voice(&error))?;
         let spoken = voice.push(&*stages.player, spoken);
+        first = false;
+        audible += spoken.audio;
         teller.tell(News::Spoken { written: chunk.written, spoken });
-        count += 1;
     }
-    Ok(count)
+    Ok(audible)
 }
 
 /// Speaks a ready line after what is already queued.

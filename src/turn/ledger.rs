@@ -38,7 +38,10 @@ pub struct TurnReport {
 /// The running turn.
 pub(super) struct Ledger {
     pub(super) turn: u64,
+    /// Ends all work of the turn.
     pub(super) cancel: CancellationToken,
+    /// Ends the work on the answer, and leaves that on a ready line.
+    pub(super) answering: CancellationToken,
     pub(super) voice: Arc<TurnVoice>,
     pub(super) clip: Vec<f32>,
     pub(super) clip_start: Option<Mono>,
@@ -57,6 +60,7 @@ impl Ledger {
     pub(super) fn new(turn: u64, wake: Mono, language: Language, cancel: CancellationToken, facts: Facts) -> Self {
         Self {
             turn,
+            answering: cancel.child_token(),
             cancel,
             voice: Arc::new(TurnVoice::new(turn)),
             clip: Vec::new(),
@@ -105,10 +109,14 @@ impl Ledger {
                 self.facts.connection_age = Some(head.connection.age);
                 self.facts.connection_wait = Some(head.connection.wait);
             }
-            News::FirstText(at) => self.instants.llm_first_text = Some(*at),
+            News::FirstText { at, usage } => {
+                self.instants.llm_first_text = Some(*at);
+                self.note_input(usage);
+            }
             News::Written { at, usage } => {
                 self.instants.llm_done = Some(*at);
-                self.note_usage(usage);
+                self.note_input(usage);
+                self.facts.output_tokens = Some(usage.output());
             }
             News::ChunkReady(at) => self.instants.chunk_ready = Some(*at),
             News::Spoken { written, spoken } => {
@@ -124,11 +132,10 @@ impl Ledger {
         }
     }
 
-    fn note_usage(&mut self, usage: &Usage) {
+    fn note_input(&mut self, usage: &Usage) {
         self.facts.input_tokens = Some(usage.input());
         self.facts.cache_read_tokens = Some(usage.cache_read());
         self.facts.cache_write_tokens = Some(usage.cache_write());
-        self.facts.output_tokens = Some(usage.output());
     }
 
     /// The turn's sound ended after `heard` of it.

@@ -17,6 +17,8 @@ const LATE_FRAMES: Duration = Duration::from_millis(200);
 /// A turn that makes no progress for this long has failed. Each stage has shorter limits of its own; this one is for
 /// what they do not foresee.
 const STUCK: Duration = Duration::from_secs(60);
+/// A microphone that is there gives a frame every 16 ms: after this long without one it is as good as gone.
+const DEAF: Duration = Duration::from_secs(5);
 /// A ready line that has not been spoken by then never will be.
 const CLOSING: Duration = Duration::from_secs(20);
 
@@ -95,8 +97,8 @@ pub enum Input {
     Nothing,
     /// The turn went on (a transcript, a text, a chunk): it is not stuck.
     Progress,
-    /// The first sound of the answer, or of a ready line, is in the playback queue.
-    SoundQueued,
+    /// So much more sound, of the answer or of a ready line, is in the playback queue.
+    SoundQueued(Duration),
     /// All of the turn's sound has left the speaker.
     Played,
     /// A stage failed; the phrase tells the person.
@@ -105,7 +107,9 @@ pub enum Input {
     Voiceless,
     /// The microphone is gone.
     MicrophoneLost,
-    /// The speaker is gone.
+    /// The microphone is back.
+    MicrophoneReturned,
+    /// The speaker is gone, or was gone when the turn's sound came.
     SpeakerLost,
     /// Stop whatever runs (shutdown, or its deadline).
     Stop,
@@ -160,13 +164,26 @@ pub struct Machine {
     phase: Phase,
     turn: u64,
     muted: bool,
+    deaf: bool,
+    /// When the sound that is queued will have been played at the latest: waiting for it is not being stuck.
+    sound_until: Mono,
     committed: Option<Endpointer>,
 }
 
 impl Machine {
     /// An idle speaker. The first turn is number 1.
     pub fn new(mode: WakeMode, grace: Duration, endpoint: EndpointSettings) -> Self {
-        Self { mode, grace, endpoint, phase: Phase::Idle, turn: 0, muted: false, committed: None }
+        Self {
+            mode,
+            grace,
+            endpoint,
+            phase: Phase::Idle,
+            turn: 0,
+            muted: false,
+            deaf: false,
+            sound_until: Mono::from_nanos(0),
+            committed: None,
+        }
     }
 
     /// Takes new settings; a turn that runs keeps the ones it began with, but for the mode.
@@ -213,10 +230,10 @@ impl Machine {
         match &self.phase {
             Phase::Idle => None,
             // Without frames (a dead microphone) the endpointer's clock stands still: this is the bound that holds.
-            Phase::Listening { ears } => Some(ears.newest() + STUCK),
+            Phase::Listening { ears } => Some(ears.newest() + DEAF),
             Phase::Grace { until, .. } => Some(*until + LATE_FRAMES),
-            Phase::Thinking { since } | Phase::Speaking { since } => Some(*since + STUCK),
-            Phase::Closing { since, .. } => Some(*since + CLOSING),
+            Phase::Thinking { since } | Phase::Speaking { since } => Some(self.sound_until.max(*since) + STUCK),
+            Phase::Closing { since, .. } => Some(self.sound_until.max(*since) + CLOSING),
         }
     }
 
@@ -231,7 +248,7 @@ impl Machine {
                 self.commit(now, by)
             }
             Phase::Listening { .. } => self.apologize(now, "microphone", Phrase::MicrophoneLost),
-            Phase::Thinking { .. } | Phase::Speaking { .. } => self.abandon(Outcome::Failed("stuck".into())),
+            Phase::Thinking { .. } | Phase::Speaking { .. } => self.apologize(now, "stuck", Phrase::Failed),
             Phase::Closing { outcome, .. } => {
                 let outcome = outcome.clone();
                 self.abandon(outcome)
@@ -257,14 +274,15 @@ impl Machine {
                 }
                 Vec::new()
             }
-            Input::SoundQueued => {
-                if let Phase::Thinking { .. } = self.phase {
+            Input::SoundQueued(length) => {
+                self.sound_until = self.sound_until.max(now) + length;
+                if let Phase::Thinking { .. } | Phase::Speaking { .. } = self.phase {
                     self.phase = Phase::Speaking { since: now };
                 }
                 Vec::new()
             }
             Input::Played => match &self.phase {
-                Phase::Speaking { .. } => self.finish(Outcome::Answered),
+                Phase::Thinking { .. } | Phase::Speaking { .. } => self.finish(Outcome::Answered),
                 Phase::Closing { outcome, .. } => {
                     let outcome = outcome.clone();
                     self.finish(outcome)
@@ -282,12 +300,19 @@ impl Machine {
                 }
                 _ => Vec::new(),
             },
-            Input::MicrophoneLost => match self.phase {
-                Phase::Listening { .. } | Phase::Grace { .. } => {
-                    self.apologize(now, "microphone", Phrase::MicrophoneLost)
+            Input::MicrophoneLost => {
+                self.deaf = true;
+                match self.phase {
+                    Phase::Listening { .. } | Phase::Grace { .. } => {
+                        self.apologize(now, "microphone", Phrase::MicrophoneLost)
+                    }
+                    _ => Vec::new(),
                 }
-                _ => Vec::new(),
-            },
+            }
+            Input::MicrophoneReturned => {
+                self.deaf = false;
+                Vec::new()
+            }
             Input::SpeakerLost => match self.phase {
                 // Nothing can be said aloud without a speaker: the fault is seen, and the record has it.
                 Phase::Thinking { .. } | Phase::Speaking { .. } | Phase::Closing { .. } => {
@@ -305,10 +330,14 @@ impl Machine {
     fn press(&mut self, now: Mono, at: Mono) -> Vec<Command> {
         match (&self.phase, self.mode) {
             (Phase::Idle, _) if self.muted => {
-                self.turn += 1;
-                self.close(now, Outcome::Failed("muted".into()), Phrase::Muted)
+                self.begin(now);
+                self.apologize(now, "muted", Phrase::Muted)
             }
-            (Phase::Idle, _) => self.listen(at),
+            (Phase::Idle, _) if self.deaf => {
+                self.begin(now);
+                self.apologize(now, "microphone", Phrase::MicrophoneLost)
+            }
+            (Phase::Idle, _) => self.listen(now, at),
             // In hold mode a press that comes while Elio works or speaks is the next question (barge-in).
             (Phase::Thinking { .. } | Phase::Speaking { .. } | Phase::Closing { .. }, WakeMode::Hold) => {
                 let mut commands = self.abandon(Outcome::Interrupted);
@@ -361,8 +390,13 @@ impl Machine {
         }
     }
 
-    fn listen(&mut self, wake: Mono) -> Vec<Command> {
+    fn begin(&mut self, now: Mono) {
         self.turn += 1;
+        self.sound_until = now;
+    }
+
+    fn listen(&mut self, now: Mono, wake: Mono) -> Vec<Command> {
+        self.begin(now);
         self.phase = Phase::Listening { ears: Endpointer::new(self.endpoint.clone(), wake) };
         vec![Command::Listen { turn: self.turn, wake }]
     }

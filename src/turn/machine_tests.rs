@@ -74,7 +74,7 @@ impl Bench {
 
     fn speaking(mode: WakeMode) -> Self {
         let mut bench = Bench::thinking(mode);
-        bench.step(Input::SoundQueued);
+        bench.step(Input::SoundQueued(Duration::from_millis(500)));
         assert_eq!(bench.machine.visible(), Visible::Speaking);
         bench
     }
@@ -196,7 +196,7 @@ fn a_failure_is_said_and_then_recorded() {
     for mut bench in [Bench::thinking(WakeMode::Press), Bench::speaking(WakeMode::Press)] {
         let commands = bench.step(Input::Failed { kind: "offline".into(), phrase: Phrase::Offline });
         assert_eq!(commands, [Command::Say { turn: 1, phrase: Phrase::Offline }]);
-        assert_eq!(bench.step(Input::SoundQueued), []);
+        assert_eq!(bench.step(Input::SoundQueued(Duration::from_millis(500))), []);
         assert_eq!(bench.step(Input::Played), [finish(1, failed("offline"))]);
     }
 }
@@ -222,21 +222,57 @@ fn a_turn_without_progress_is_given_up_and_progress_moves_the_bound() {
         assert_eq!(bench.wait(59_000), []);
         bench.step(Input::Progress);
         assert_eq!(bench.wait(59_000), []);
-        assert_eq!(bench.wait(1_000), [Command::Cancel { turn: 1 }, finish(1, failed("stuck"))]);
+        assert_eq!(bench.wait(1_000), [Command::Say { turn: 1, phrase: Phrase::Failed }]);
+        assert_eq!(bench.step(Input::Played), [finish(1, failed("stuck"))]);
     }
+}
+
+#[test]
+fn an_answer_may_be_longer_than_any_bound() {
+    let long = Duration::from_secs(180);
+    let mut bench = Bench::speaking(WakeMode::Press);
+    bench.step(Input::SoundQueued(long));
+    assert_eq!(bench.wait(180_000), [], "it still plays");
+    let mut broken = Bench::speaking(WakeMode::Press);
+    broken.step(Input::SoundQueued(long));
+    broken.step(Input::Failed { kind: "cut".into(), phrase: Phrase::CutShort });
+    assert_eq!(broken.wait(180_000), [], "the apology waits for its turn in the queue");
+    let cancelled = [Command::Cancel { turn: 1 }, finish(1, failed("cut"))];
+    assert_eq!(broken.wait(21_000), cancelled);
+}
+
+#[test]
+fn sound_that_was_played_before_its_news_came_ends_the_turn() {
+    let mut bench = Bench::thinking(WakeMode::Press);
+    assert_eq!(bench.step(Input::Played), [finish(1, Outcome::Answered)]);
 }
 
 #[test]
 fn a_lost_microphone_is_said_while_it_is_needed() {
     let mut bench = Bench::new(WakeMode::Press);
     assert_eq!(bench.step(Input::MicrophoneLost), [], "an idle speaker shows it, and says nothing");
+    bench.step(Input::MicrophoneReturned);
     bench.press();
     let say = [Command::Say { turn: 1, phrase: Phrase::MicrophoneLost }];
     assert_eq!(bench.step(Input::MicrophoneLost), say);
     assert_eq!(bench.step(Input::Played), [finish(1, failed("microphone"))]);
     let mut frozen = Bench::new(WakeMode::Hold);
     frozen.press();
-    assert_eq!(frozen.wait(60_000), say, "a microphone that gives no frames is lost too");
+    assert_eq!(frozen.wait(4_999), []);
+    assert_eq!(frozen.wait(1), say, "a microphone that gives no frames is lost too");
+}
+
+#[test]
+fn a_press_while_the_microphone_is_away_is_answered() {
+    for mode in [WakeMode::Press, WakeMode::Hold] {
+        let mut bench = Bench::new(mode);
+        bench.step(Input::MicrophoneLost);
+        assert_eq!(bench.press(), [Command::Say { turn: 1, phrase: Phrase::MicrophoneLost }]);
+        assert_eq!(bench.step(Input::Played), [finish(1, failed("microphone"))]);
+        bench.step(Input::MicrophoneReturned);
+        let wake = bench.now;
+        assert_eq!(bench.press(), [Command::Listen { turn: 2, wake }]);
+    }
 }
 
 #[test]
@@ -278,7 +314,14 @@ fn stop_ends_whatever_runs() {
 fn news_of_stages_mean_nothing_to_an_idle_machine() {
     let mut bench = Bench::new(WakeMode::Press);
     let failure = Input::Failed { kind: "x".into(), phrase: Phrase::Failed };
-    for input in [Input::Nothing, Input::Progress, Input::SoundQueued, Input::Played, failure, Input::Voiceless] {
+    for input in [
+        Input::Nothing,
+        Input::Progress,
+        Input::SoundQueued(Duration::from_millis(500)),
+        Input::Played,
+        failure,
+        Input::Voiceless,
+    ] {
         assert_eq!(bench.step(input), []);
     }
     assert_eq!(bench.release(), []);
@@ -286,7 +329,7 @@ fn news_of_stages_mean_nothing_to_an_idle_machine() {
 }
 
 fn any_input() -> impl Strategy<Value = (u8, bool, u16)> {
-    (0u8..13, any::<bool>(), 0u16..2_000)
+    (0u8..14, any::<bool>(), 0u16..2_000)
 }
 
 proptest! {
@@ -306,11 +349,12 @@ proptest! {
                 3 | 4 => bench.hear(u64::from(ms), if flag { 0.9 } else { 0.0 }),
                 5 => bench.step(Input::Mute(flag)),
                 6 => bench.step(Input::Nothing),
-                7 => bench.step(Input::SoundQueued),
+                7 => bench.step(Input::SoundQueued(Duration::from_millis(500))),
                 8 => bench.step(Input::Played),
                 9 => bench.step(Input::Failed { kind: "k".into(), phrase: Phrase::Failed }),
                 10 => bench.step(Input::Voiceless),
                 11 => bench.step(if flag { Input::MicrophoneLost } else { Input::SpeakerLost }),
+                13 => bench.step(Input::MicrophoneReturned),
                 _ => bench.step(Input::Stop),
             });
             for command in commands {

@@ -101,6 +101,7 @@ pub async fn run(
         closing: None,
         tasks: TaskTracker::new(),
         edge: EndedBy::Button,
+        silent_since: Mono::from_nanos(0),
         microphone: true,
         speaker: true,
     };
@@ -123,6 +124,8 @@ struct Runner {
     tasks: TaskTracker,
     /// What moved last: the source of a turn that ends before anything else can end it.
     edge: EndedBy,
+    /// Elio spoke until then: what the microphone heard before is Elio, not a person's first word.
+    silent_since: Mono,
     microphone: bool,
     speaker: bool,
 }
@@ -154,8 +157,9 @@ impl Runner {
                 }
                 Some(settings) = feeds.settings.recv() => self.configure(settings),
                 Some(event) = feeds.wake.recv() => self.wake(event, leaving),
-                Some(event) = feeds.playback.recv() => self.playback(event),
+                // News before playback: what is said of a sound comes before what happened to it.
                 Some((turn, news)) = told.recv() => self.told(turn, news),
+                Some(event) = feeds.playback.recv() => self.playback(event),
                 Some(event) = feeds.capture.recv() => self.capture(event),
                 () = tokio::time::sleep(wait.unwrap_or_default()), if wait.is_some() => self.tick(),
                 else => break,
@@ -188,8 +192,13 @@ impl Runner {
 
     fn configure(&mut self, settings: RunnerSettings) {
         self.machine.configure(settings.mode, settings.grace, settings.endpoint.clone());
-        self.preroll = PreRoll::new(settings.preroll);
-        self.memory = Memory::new(settings.history_exchanges, settings.history_idle);
+        if settings.preroll != self.settings.preroll {
+            self.preroll = PreRoll::new(settings.preroll);
+        }
+        let history = |of: &RunnerSettings| (of.history_exchanges, of.history_idle);
+        if history(&settings) != history(&self.settings) {
+            self.memory = Memory::new(settings.history_exchanges, settings.history_idle);
+        }
         self.settings = settings;
     }
 
@@ -199,7 +208,8 @@ impl Runner {
             Source::Socket => EndedBy::Socket,
         };
         match event {
-            WakeEvent::Pressed { .. } if leaving && self.machine.is_idle() => {}
+            // Nobody is listened to any more.
+            WakeEvent::Pressed { .. } if leaving => self.step(Input::Stop),
             WakeEvent::Pressed { source, at } => {
                 // The handshake and the cache's re-read hide behind the person's speech.
                 self.stages.claude.wake();
@@ -225,6 +235,7 @@ impl Runner {
             CaptureEvent::Returned => {
                 log::info!("microphone is back");
                 self.microphone = true;
+                self.step(Input::MicrophoneReturned);
                 self.show();
             }
         }
@@ -257,8 +268,10 @@ impl Runner {
                 if let Some(ledger) = self.ledger(turn) {
                     ledger.played(at, heard, underruns.into());
                 }
-                if completed && self.current.as_ref().is_some_and(|ledger| ledger.turn == turn) {
-                    self.step(Input::Played);
+                self.silent_since = self.silent_since.max(at);
+                if self.current.as_ref().is_some_and(|ledger| ledger.turn == turn) {
+                    // A turn that still runs was not cancelled: its sound came to a speaker that is not there.
+                    self.step(if completed { Input::Played } else { Input::SpeakerLost });
                 }
                 self.settle(false);
             }
@@ -277,11 +290,15 @@ impl Runner {
     }
 
     fn told(&mut self, turn: u64, news: News) {
-        let Some(ledger) = self.current.as_mut().filter(|ledger| ledger.turn == turn) else { return };
+        // Of a turn that is over, what was queued may still have been heard.
+        let Some(ledger) = self.ledger(turn) else { return };
         ledger.note(&news);
+        if self.current.as_ref().is_none_or(|ledger| ledger.turn != turn) {
+            return;
+        }
         self.step(match news {
             News::Nothing(_) => Input::Nothing,
-            News::Spoken { .. } => Input::SoundQueued,
+            News::Spoken { spoken, .. } => Input::SoundQueued(spoken.audio),
             News::Failed { kind, phrase, detail } => {
                 log::error!("turn {turn} failed ({kind}): {detail}");
                 Input::Failed { kind, phrase }
@@ -300,11 +317,14 @@ impl Runner {
                 Command::Listen { turn, wake } => self.listen(turn, wake),
                 Command::Commit { turn, by } => self.commit(turn, by),
                 Command::Say { turn, phrase } => self.say(turn, phrase),
-                Command::Cancel { turn } => {
+                Command::Cancel { .. } => {
                     if let Some(ledger) = &self.current {
                         ledger.cancel.cancel();
+                        ledger.voice.silence(&*self.stages.player);
+                        if ledger.voice.begun() {
+                            self.silent_since = self.stages.clock.now();
+                        }
                     }
-                    self.stages.player.cancel(turn);
                 }
                 Command::Finish { outcome, .. } => self.finish(outcome),
             }
@@ -328,7 +348,8 @@ impl Runner {
     fn listen(&mut self, turn: u64, wake: Mono) {
         // Frames from before the wake edge belong to the turn: nobody waits for a button before the first word. Those
         // from after it have been read already where the edge came late.
-        let frames: Vec<Frame> = self.preroll.since(wake - self.settings.preroll).cloned().collect();
+        let since = self.silent_since.max(wake - self.settings.preroll);
+        let frames: Vec<Frame> = self.preroll.since(since).cloned().collect();
         let ledger = self.open(turn, wake);
         frames.iter().for_each(|frame| ledger.collect(frame));
         for frame in &frames {
@@ -356,7 +377,7 @@ impl Runner {
             history: self.memory.messages(now),
             context: self.settings.context.clone(),
             voice: ledger.voice.clone(),
-            cancel: ledger.cancel.clone(),
+            cancel: ledger.answering.clone(),
         };
         let teller = Teller { turn, news: self.news.clone() };
         self.tasks.spawn(answer::answer(job, self.stages.clone(), teller));
@@ -369,6 +390,7 @@ impl Runner {
         }
         let Some(ledger) = self.current.as_mut() else { return };
         let teller = Teller { turn, news: self.news.clone() };
+        ledger.answering.cancel();
         let (language, voice, cancel) = (ledger.language, ledger.voice.clone(), ledger.cancel.clone());
         self.tasks.spawn(answer::say(phrase, language, voice, cancel, self.stages.clone(), teller));
     }
@@ -391,7 +413,8 @@ impl Runner {
         });
         let Some((ledger, outcome, _)) = over else { return };
         let (question, heard) = ledger.exchange();
-        if !heard.is_empty() {
+        // An answer that was stopped before its first word leaves a question that the next one may refer to.
+        if !heard.is_empty() || (outcome == Outcome::Interrupted && !question.is_empty()) {
             self.memory.remember(question, &heard, now);
         }
         let report = ledger.close(outcome, self.settings.log_words);

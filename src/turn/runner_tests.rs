@@ -34,6 +34,8 @@ enum Script {
     Write(&'static str),
     BreakOff,
     Stall,
+    /// Nothing that can be spoken.
+    Emoji,
 }
 
 struct Fakes {
@@ -41,6 +43,12 @@ struct Fakes {
     script: Mutex<Vec<Script>>,
     unreachable: Mutex<bool>,
     voiceless: Mutex<bool>,
+    /// The speaker is away: what is played ends unheard.
+    speakerless: Mutex<bool>,
+    /// Length of each clip that was to be heard, in samples.
+    clips: Mutex<Vec<usize>>,
+    /// As often as this the voice speaks before it fails for one text.
+    speaks: Mutex<Option<usize>>,
     asked: Mutex<Vec<Question>>,
     said: Mutex<Vec<String>>,
     events: UnboundedSender<PlaybackEvent>,
@@ -49,7 +57,8 @@ struct Fakes {
 }
 
 impl Transcribe for Fakes {
-    fn transcribe(&self, _clip: Clip, _cancel: CancellationToken) -> BoxFuture<'static, Result<Transcript, SttError>> {
+    fn transcribe(&self, clip: Clip, _cancel: CancellationToken) -> BoxFuture<'static, Result<Transcript, SttError>> {
+        self.clips.lock().unwrap().push(clip.samples.len());
         let clock = self.clock.clone();
         let heard = match &*self.hears.lock().unwrap() {
             Ok(text) => Ok((*text).to_owned()),
@@ -84,6 +93,10 @@ impl AnswerStream for Stream {
         &self.head
     }
 
+    fn usage(&self) -> Usage {
+        usage()
+    }
+
     fn next(&mut self) -> BoxFuture<'_, Option<AnswerEvent>> {
         Box::pin(async move {
             tokio::time::sleep(Duration::from_millis(100)).await;
@@ -91,14 +104,10 @@ impl AnswerStream for Stream {
             Some(match self.script.pop_front() {
                 Some(Script::Write(text)) => AnswerEvent::Text { at, text: text.to_owned() },
                 Some(Script::BreakOff) => AnswerEvent::Failed(offline()),
+                Some(Script::Emoji) => AnswerEvent::Text { at, text: "👍🎉".to_owned() },
                 Some(Script::Stall) => std::future::pending().await,
                 None => {
-                    let usage = Usage {
-                        input_tokens: Some(20),
-                        cache_creation_input_tokens: Some(0),
-                        cache_read_input_tokens: Some(900),
-                        output_tokens: Some(30),
-                    };
+                    let usage = usage();
                     let message_id = "msg_1".to_owned();
                     AnswerEvent::Done { at, stop: StopReason::EndTurn, usage, message_id }
                 }
@@ -137,7 +146,9 @@ impl Speak for Fakes {
     fn speak(&self, utterance: Utterance) -> BoxFuture<'static, Result<Spoken, TtsError>> {
         self.said.lock().unwrap().push(utterance.text.clone());
         let clock = self.clock.clone();
-        let voiceless = *self.voiceless.lock().unwrap();
+        let mut speaks = self.speaks.lock().unwrap();
+        let voiceless = *self.voiceless.lock().unwrap() || *speaks == Some(0);
+        *speaks = speaks.and_then(|left| left.checked_sub(1));
         Box::pin(async move {
             tokio::time::sleep(Duration::from_millis(10)).await;
             if voiceless {
@@ -159,6 +170,9 @@ impl Speak for Fakes {
 
 impl Player for Fakes {
     fn begin(&self, turn: u64) {
+        if *self.speakerless.lock().unwrap() {
+            let _ = self.events.send(ended(turn, self.clock.now(), Duration::ZERO, false));
+        }
         self.played.lock().unwrap().push_back((turn, 0));
     }
 
@@ -172,6 +186,9 @@ impl Player for Fakes {
     }
 
     fn finish(&self, turn: u64) {
+        if *self.speakerless.lock().unwrap() {
+            return;
+        }
         let length = self.played.lock().unwrap().iter().find(|(of, _)| *of == turn).map_or(0, |(_, length)| *length);
         let heard = Duration::from_secs_f64(length as f64 / f64::from(RATE_OUT));
         let (events, clock) = (self.events.clone(), self.clock.clone());
@@ -191,6 +208,15 @@ fn ended(turn: u64, at: Mono, heard: Duration, completed: bool) -> PlaybackEvent
     PlaybackEvent::Ended { turn, at, heard, completed, starved: 0, underruns: 0 }
 }
 
+fn usage() -> Usage {
+    Usage {
+        input_tokens: Some(20),
+        cache_creation_input_tokens: Some(0),
+        cache_read_input_tokens: Some(900),
+        output_tokens: Some(30),
+    }
+}
+
 fn offline() -> ClaudeError {
     ClaudeError::Offline { host: "api.example:443".into(), fault: "refused".into() }
 }
@@ -204,7 +230,7 @@ struct Rig {
     cancel: CancellationToken,
     force: CancellationToken,
     running: tokio::task::JoinHandle<()>,
-    _settings: UnboundedSender<RunnerSettings>,
+    settings: UnboundedSender<RunnerSettings>,
 }
 
 fn settings() -> RunnerSettings {
@@ -242,6 +268,9 @@ impl Rig {
             script: Mutex::new(vec![Script::Write("Il est midi. "), Script::Write("Bon appétit à tous.")]),
             unreachable: Mutex::new(false),
             voiceless: Mutex::new(false),
+            speakerless: Mutex::new(false),
+            clips: Mutex::default(),
+            speaks: Mutex::new(None),
             asked: Mutex::default(),
             said: Mutex::default(),
             events,
@@ -259,7 +288,7 @@ impl Rig {
         let outlets = Outlets { reports: reports_out, visible: visible_out, overruns: Arc::new(|| 0) };
         let (cancel, force) = (CancellationToken::new(), CancellationToken::new());
         let running = tokio::spawn(run(settings(), stages, feeds, outlets, cancel.clone(), force.clone()));
-        Rig { fakes, wake, capture, reports, visible, cancel, force, running, _settings: settings_in }
+        Rig { fakes, wake, capture, reports, visible, cancel, force, running, settings: settings_in }
     }
 
     fn now(&self) -> Mono {
@@ -468,4 +497,165 @@ async fn a_lost_microphone_shows_as_a_fault_and_its_return_mends_it() {
     rig.capture.send(CaptureEvent::Returned).unwrap();
     tokio::time::sleep(Duration::from_millis(1)).await;
     assert_eq!(*rig.visible.borrow(), Visible::Idle);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_voice_that_fails_in_the_middle_is_excused_at_once() {
+    let mut rig = Rig::new();
+    *rig.fakes.speaks.lock().unwrap() = Some(1);
+    // Claude would go on for ever.
+    let script = vec![Script::Write("Il est midi. "), Script::Write("Il fait beau dehors. Et "), Script::Stall];
+    *rig.fakes.script.lock().unwrap() = script;
+    rig.question().await;
+    let before = rig.now();
+    let report = rig.report().await;
+    assert_eq!(report.record.outcome, Outcome::Failed("tts".into()));
+    assert_eq!(rig.said().last().map(String::as_str), Some(Phrase::Failed.text(Language::Fr)));
+    assert!(rig.now().since(before) < Duration::from_secs(10), "it waited for Claude");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_cannot_be_spoken_is_excused() {
+    let mut rig = Rig::new();
+    *rig.fakes.script.lock().unwrap() = vec![Script::Emoji];
+    rig.question().await;
+    assert_eq!(rig.report().await.record.outcome, Outcome::Failed("empty".into()));
+    assert_eq!(rig.said().last().map(String::as_str), Some(Phrase::Failed.text(Language::Fr)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_stalls_is_excused_and_its_turn_ends() {
+    let mut rig = Rig::new();
+    *rig.fakes.script.lock().unwrap() = vec![Script::Stall];
+    rig.question().await;
+    assert_eq!(rig.report().await.record.outcome, Outcome::Failed("stuck".into()));
+    assert_eq!(rig.said(), [Phrase::Failed.text(Language::Fr)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_to_an_absent_speaker_ends_as_a_failure() {
+    let mut rig = Rig::new();
+    *rig.fakes.speakerless.lock().unwrap() = true;
+    rig.question().await;
+    let before = rig.now();
+    assert_eq!(rig.report().await.record.outcome, Outcome::Failed("speaker".into()));
+    assert!(rig.now().since(before) < Duration::from_secs(5));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_interrupted_answer_tells_what_the_cache_gave_and_leaves_its_question() {
+    let mut rig = Rig::new();
+    *rig.fakes.script.lock().unwrap() = vec![Script::Write("Il "), Script::Stall];
+    rig.question().await;
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    rig.press().await;
+    let record = rig.report().await.record;
+    assert_eq!(record.outcome, Outcome::Interrupted);
+    assert_eq!((record.cache_hit, record.cache_read_tokens, record.output_tokens), (Some(true), Some(900), None));
+    assert_eq!(record.total_perceived_ms, None);
+    rig.question().await;
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    rig.press().await;
+    rig.report().await;
+    let asked = rig.fakes.asked.lock().unwrap();
+    assert!(serde_json::to_string(&asked[1].history).unwrap().contains("quelle heure"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reload_that_changes_nothing_of_it_keeps_conversation_and_pre_roll() {
+    let mut rig = Rig::new();
+    rig.question().await;
+    rig.report().await;
+    rig.hear(480, 0.0).await;
+    let mut next = settings();
+    next.endpoint.silence = Duration::from_millis(600);
+    rig.settings.send(next).unwrap();
+    rig.question().await;
+    rig.report().await;
+    assert_eq!(rig.fakes.asked.lock().unwrap()[1].history.len(), 2);
+    let clips = rig.fakes.clips.lock().unwrap();
+    assert!(clips[1] > clips[0] + 400 * 16, "the pre-roll is in the clip: {clips:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn elio_does_not_take_its_own_voice_for_the_first_word() {
+    let mut rig = Rig::new();
+    rig.question().await;
+    // The microphone hears the answer.
+    while *rig.visible.borrow() != Visible::Speaking {
+        rig.hear(16, 0.0).await;
+    }
+    rig.hear(800, 0.9).await;
+    rig.press().await;
+    rig.report().await;
+    rig.question().await;
+    rig.report().await;
+    let clips = rig.fakes.clips.lock().unwrap();
+    assert!(clips[1] <= clips[0] + FRAME, "the answer is in the next question's clip: {clips:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn presses_in_a_storm_leave_an_idle_speaker_and_a_record_each() {
+    let mut rig = Rig::new();
+    for _ in 0..40 {
+        rig.press().await;
+        rig.hear(32, 0.9).await;
+    }
+    for number in 1..=20 {
+        let report = rig.report().await;
+        assert_eq!((report.turn, &report.record.outcome), (number, &Outcome::Interrupted));
+    }
+    assert_eq!(*rig.visible.borrow(), Visible::Idle);
+}
+
+#[tokio::test(start_paused = true)]
+async fn at_shutdown_a_press_stops_the_answer_and_begins_nothing() {
+    let mut rig = Rig::new();
+    rig.settings.send(RunnerSettings { mode: WakeMode::Hold, ..settings() }).unwrap();
+    rig.press().await;
+    rig.hear(480, 0.9).await;
+    rig.wake.send(WakeEvent::Released { source: Source::Button, at: rig.now() }).unwrap();
+    rig.hear(480, 0.0).await;
+    rig.cancel.cancel();
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    rig.press().await;
+    assert_eq!(rig.report().await.record.outcome, Outcome::Interrupted);
+    rig.running.await.unwrap();
+}
+
+/// A player that counts.
+#[derive(Default)]
+struct Counts(Mutex<(usize, usize)>);
+
+impl Player for Counts {
+    fn begin(&self, _turn: u64) {
+        self.0.lock().unwrap().0 += 1;
+    }
+
+    fn push(&self, _turn: u64, _rate: u32, _samples: &[f32]) {}
+
+    fn finish(&self, _turn: u64) {}
+
+    fn cancel(&self, _turn: u64) {
+        self.0.lock().unwrap().1 += 1;
+    }
+}
+
+#[test]
+fn a_silenced_turn_begins_no_sound_however_late_its_task_comes() {
+    let spoken = || Spoken {
+        samples: vec![0.1; 160],
+        rate: RATE_OUT,
+        lead_silence: Duration::ZERO,
+        first_pcm: Mono::from_nanos(1),
+        done: Mono::from_nanos(1),
+        voice: "voice".into(),
+        fallback: false,
+    };
+    let player = Counts::default();
+    let voice = answer::TurnVoice::new(1);
+    voice.silence(&player);
+    voice.push(&player, spoken());
+    assert_eq!(*player.0.lock().unwrap(), (0, 1));
+    assert!(!voice.begun());
 }
