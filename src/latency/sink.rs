@@ -1,6 +1,7 @@
 //! Where a record leaves the process: the journal, or JSON on standard error where there is none; and the spool.
 
 use std::collections::HashSet;
+use std::io::{Write, stderr, stdout};
 use std::process::Command;
 
 use systemd_journal_logger::JournalLog;
@@ -31,17 +32,20 @@ impl RecordSink {
             log::warn!("{error}");
         }
         let line = serde_json::Value::Object(map.clone()).to_string();
+        // A reader that has left is no reason to stop: `println!` would panic.
         if self.stdout {
-            println!("{line}");
+            let _ = writeln!(stdout(), "{line}");
         }
         match &self.journal {
             Some(journal) => {
                 if let Err(error) = journal::send(journal, &map, false) {
-                    eprintln!("{line}");
+                    let _ = writeln!(stderr(), "{line}");
                     log::warn!("the journal did not take record {}: {error}", record.turn_id);
                 }
             }
-            None if !self.stdout => eprintln!("{line}"),
+            None if !self.stdout => {
+                let _ = writeln!(stderr(), "{line}");
+            }
             None => {}
         }
     }

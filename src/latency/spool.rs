@@ -2,7 +2,8 @@
 //! (it syncs every five minutes): a record that the journal lacks at the next start is written to it again.
 
 use std::fs::{File, OpenOptions};
-use std::io::Write;
+use std::io::{ErrorKind, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
@@ -10,6 +11,9 @@ use thiserror::Error;
 
 /// Records kept. A speaker has fewer turns than this in the five minutes that journald may lose.
 const KEPT: usize = 256;
+
+/// The records tell when people talk, and with `latency.log_words` what they say: for the owner's eyes.
+const PRIVATE: u32 = 0o600;
 
 /// The spool cannot be used.
 #[derive(Debug, Error)]
@@ -41,7 +45,8 @@ pub struct Spool {
 }
 
 impl Spool {
-    /// Opens the spool, making the folder where it is missing. Lines that a power cut tore are dropped.
+    /// Opens the spool, making the folder where it is missing. Lines that a power cut tore are dropped. A disk that is
+    /// full is a warning: the speaker works without a spool.
     pub fn open(dir: &Path) -> Result<Self, SpoolError> {
         let refused = |source| SpoolError::Folder { dir: dir.to_owned(), source };
         std::fs::create_dir_all(dir).map_err(refused)?;
@@ -54,7 +59,12 @@ impl Spool {
         let records = text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
         let mut spool = Spool { path, records, lines_on_disk: 0 };
         spool.trim();
-        spool.rewrite().map_err(refused)?;
+        match spool.rewrite() {
+            Err(source) if matches!(source.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded) => {
+                log::warn!("{}", SpoolError::Write { path: spool.path.clone(), source });
+            }
+            written => written.map_err(refused)?,
+        }
         Ok(spool)
     }
 
@@ -68,6 +78,10 @@ impl Spool {
         self.records.push(record.clone());
         self.trim();
         let written = if self.lines_on_disk >= 2 * KEPT { self.rewrite() } else { self.append_line(record) };
+        if written.is_err() {
+            // Part of a line may be on the disk: the next record must not be written behind it.
+            self.lines_on_disk = usize::MAX;
+        }
         written.map_err(|source| SpoolError::Write { path: self.path.clone(), source })
     }
 
@@ -79,7 +93,7 @@ impl Spool {
     fn append_line(&mut self, record: &Map<String, Value>) -> std::io::Result<()> {
         let mut line = serde_json::to_vec(record).map_err(std::io::Error::other)?;
         line.push(b'\n');
-        let mut file = OpenOptions::new().append(true).create(true).open(&self.path)?;
+        let mut file = OpenOptions::new().append(true).create(true).mode(PRIVATE).open(&self.path)?;
         file.write_all(&line)?;
         file.sync_data()?;
         self.lines_on_disk += 1;
@@ -89,13 +103,17 @@ impl Spool {
     /// Writes the kept records to a new file that then takes the old one's place.
     fn rewrite(&mut self) -> std::io::Result<()> {
         let next = self.path.with_extension("jsonl.new");
-        let mut file = File::create(&next)?;
+        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(PRIVATE).open(&next)?;
         for record in &self.records {
             serde_json::to_writer(&mut file, record).map_err(std::io::Error::other)?;
             file.write_all(b"\n")?;
         }
         file.sync_all()?;
         std::fs::rename(&next, &self.path)?;
+        // The new name is in the folder, which is a file of its own to the disk.
+        if let Some(folder) = self.path.parent() {
+            File::open(folder)?.sync_all()?;
+        }
         self.lines_on_disk = self.records.len();
         Ok(())
     }
@@ -133,6 +151,34 @@ mod tests {
         assert!(lines <= 2 * KEPT, "{lines} lines");
         assert_eq!(spool.records().last(), Some(&record(3 * KEPT - 1)));
         assert_eq!(spool.records().len(), KEPT);
+    }
+
+    #[test]
+    fn a_record_after_one_that_could_not_be_written_is_whole() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("records.jsonl");
+        let mut spool = Spool::open(dir.path()).unwrap();
+        spool.append(&record(1)).unwrap();
+        // A folder in its place: the write fails as on a broken disk.
+        std::fs::remove_file(&path).unwrap();
+        std::fs::create_dir(&path).unwrap();
+        let error = spool.append(&record(2)).unwrap_err().to_string();
+        assert!(error.contains("records.jsonl"), "{error}");
+        std::fs::remove_dir(&path).unwrap();
+        std::fs::write(&path, "{\"turn_id\":").unwrap();
+        spool.append(&record(3)).unwrap();
+        assert_eq!(Spool::open(dir.path()).unwrap().records(), [record(1), record(2), record(3)]);
+    }
+
+    #[test]
+    fn only_the_owner_may_read_it() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("records.jsonl");
+        std::fs::write(&path, "").unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
+        Spool::open(dir.path()).unwrap().append(&record(1)).unwrap();
+        assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
     }
 
     #[test]
