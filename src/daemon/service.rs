@@ -1,6 +1,7 @@
 //! `elio run`: everything is checked, then built, then served until a signal, then drained to a deadline.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Zoned;
 use systemd_journal_logger::JournalLog;
@@ -8,6 +9,7 @@ use thiserror::Error;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::sync::watch;
+use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -23,6 +25,9 @@ use crate::config::Config;
 use crate::latency::{RecordSink, Spool, SpoolError};
 use crate::turn::{self, Feeds, Outlets, RunnerSettings, Stages, TurnReport, Visible};
 use crate::wake::{Wake, WakeError, WakeEvent};
+
+/// The connection, the devices and the mute switch change without a turn: they are looked at this often.
+const LOOK: Duration = Duration::from_secs(2);
 
 /// Why the speaker does not start.
 #[derive(Debug, Error)]
@@ -95,7 +100,7 @@ pub async fn run(config: Config, options: ServiceOptions) -> Result<(), ServiceE
         let _ = wake_events.send(WakeEvent::Muted { muted: true, at: Mono::now() });
     }
     let (visible, shown) = watch::channel(Visible::Starting);
-    let (status, asked) = watch::channel(first_status(&config, &engines, &capture, &playback, begun));
+    let (status, asked) = watch::channel(first_status(&config, &engines, begun));
     let (reports, reported) = unbounded_channel();
     let (new_settings, settings) = unbounded_channel();
     let prefix = format!("{:x}", jiff::Timestamp::now().as_second());
@@ -125,7 +130,17 @@ pub async fn run(config: Config, options: ServiceOptions) -> Result<(), ServiceE
     let keeper = (engines.claude.clone(), helpers.clone());
     tasks.spawn(async move { keeper.0.keep(keeper.1).await });
     tasks.spawn(publish(
-        Publisher { status, notifier: notifier.clone(), lines, sink, claude: engines.claude.clone() },
+        Publisher {
+            status: status.clone(),
+            notifier: notifier.clone(),
+            lines,
+            sink,
+            claude: engines.claude.clone(),
+            microphone: (config.capture.device.clone(), capture.clone()),
+            speaker: (config.playback.device.clone(), playback.clone()),
+            visible: Visible::Starting,
+            told: None,
+        },
         shown,
         reported,
     ));
@@ -140,6 +155,7 @@ pub async fn run(config: Config, options: ServiceOptions) -> Result<(), ServiceE
         .serve(&notifier, || {
             if let Some(next) = reload::apply(&config, &*options.reload) {
                 let _ = new_settings.send(runner_settings(&next, &prefix));
+                status.send_modify(|status| status.mode = next.wake.mode);
                 config = next;
             }
         })
@@ -160,7 +176,7 @@ pub async fn run(config: Config, options: ServiceOptions) -> Result<(), ServiceE
     helpers.cancel();
     tasks.close();
     // The runner has been told to stop at once; what still hangs is not worth waiting for.
-    let _ = tokio::time::timeout(std::time::Duration::from_secs(2), tasks.wait()).await;
+    let _ = tokio::time::timeout(Duration::from_secs(2), tasks.wait()).await;
     Ok(())
 }
 
@@ -189,7 +205,7 @@ fn lock_memory() {
     }
 }
 
-fn first_status(config: &Config, engines: &Engines, capture: &Capture, playback: &Playback, begun: Mono) -> Status {
+fn first_status(config: &Config, engines: &Engines, begun: Mono) -> Status {
     let voice = if config.tts.voice_en == config.tts.voice_fr {
         config.tts.voice_en.clone()
     } else {
@@ -197,8 +213,6 @@ fn first_status(config: &Config, engines: &Engines, capture: &Capture, playback:
     };
     Status {
         models: Models { stt: engines.whisper.name().to_owned(), voice },
-        microphone: format!("{} {}", config.capture.device, capture.stats().format),
-        speaker: format!("{} {}", config.playback.device, playback.stats().format),
         ..Status::starting(config.wake.mode, begun)
     }
 }
@@ -227,18 +241,27 @@ struct Publisher {
     lines: Wake,
     sink: RecordSink,
     claude: Claude,
+    microphone: (String, Arc<Capture>),
+    speaker: (String, Arc<Playback>),
+    /// What the runner showed last.
+    visible: Visible,
+    /// What LED and systemd were told last.
+    told: Option<Visible>,
 }
 
 /// Shows what the turns do: LED, `STATUS=`, control socket; and writes each record. Ends with the runner.
 async fn publish(mut to: Publisher, mut shown: watch::Receiver<Visible>, mut reports: UnboundedReceiver<TurnReport>) {
+    let mut look = tokio::time::interval(LOOK);
+    look.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             changed = shown.changed() => {
                 if changed.is_err() { break }
-                let visible = *shown.borrow_and_update();
-                to.show(visible);
+                to.visible = *shown.borrow_and_update();
+                to.show();
             }
             Some(report) = reports.recv() => to.write(&report),
+            _ = look.tick() => to.show(),
         }
     }
     while let Some(report) = reports.recv().await {
@@ -248,32 +271,43 @@ async fn publish(mut to: Publisher, mut shown: watch::Receiver<Visible>, mut rep
 }
 
 impl Publisher {
-    fn show(&mut self, visible: Visible) {
+    /// Tells LED, systemd and the control socket what has changed, if anything has.
+    fn show(&mut self) {
         let connected = self.claude.connection();
-        let state = match visible {
+        let state = match self.visible {
             Visible::Idle if !connected.open => Visible::Offline,
             other => other,
         };
-        self.lines.led(matches!(state, Visible::Listening | Visible::Thinking | Visible::Speaking));
-        self.notifier.status(state.as_str());
+        if self.told.replace(state) != Some(state) {
+            self.lines.led(matches!(state, Visible::Listening | Visible::Thinking | Visible::Speaking));
+            self.notifier.status(state.as_str());
+        }
+        let (microphone, speaker) = (self.microphone.1.stats(), self.speaker.1.stats());
+        let microphone = device_in_words(&self.microphone.0, microphone.present, &microphone.format);
+        let speaker = device_in_words(&self.speaker.0, speaker.present, &speaker.format);
         let muted = self.lines.muted();
-        self.status.send_modify(|status| {
-            if status.state != state {
-                status.since = Mono::now();
-            }
-            status.state = state;
-            status.muted = muted;
-            status.connected = connected.opened_at.filter(|_| connected.open);
+        self.status.send_if_modified(|status| {
+            let since = if status.state == state { status.since } else { Mono::now() };
+            let connected = connected.opened_at.filter(|_| connected.open);
+            let next = Status { state, since, muted, connected, microphone, speaker, ..status.clone() };
+            let changed = *status != next;
+            *status = next;
+            changed
         });
     }
 
     fn write(&mut self, report: &TurnReport) {
-        self.sink.write(&report.record);
+        // It waits for the disk, and nothing that a turn does may wait behind it.
+        tokio::task::block_in_place(|| self.sink.write(&report.record));
         self.status.send_modify(|status| {
             status.turns = report.turn;
             status.last_turn = Some(report.record.to_json().into());
         });
     }
+}
+
+fn device_in_words(device: &str, present: bool, format: &str) -> String {
+    if present { format!("{device} {format}") } else { format!("{device}: not there") }
 }
 
 /// SIGTERM, SIGINT and SIGHUP.
