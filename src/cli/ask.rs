@@ -1,12 +1,10 @@
 //! `elio ask`: one question in writing, the answer as it comes.
 
-use std::io::{self, Write};
-
 use clap::Args;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-use super::{CliError, Exit, Global};
+use super::{CliError, Exit, Global, stdout};
 use crate::claude::{Answer, AnswerEvent, ApiKey, ApiKind, Claude, ClaudeError, Prefix, Question, StopReason, Usage};
 use crate::clock::Mono;
 use crate::config::Config;
@@ -25,11 +23,7 @@ pub struct AskArgs {
 /// Runs `elio ask`.
 pub fn run(args: AskArgs, global: &Global) -> Result<(), CliError> {
     let config = global.load_config()?.config;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| CliError::new(Exit::Failed, format!("the runtime does not start: {error}")))?;
-    runtime.block_on(ask(args, &config, global.json))
+    super::runtime()?.block_on(ask(args, &config, global.json))
 }
 
 async fn ask(args: AskArgs, config: &Config, as_json: bool) -> Result<(), CliError> {
@@ -49,7 +43,6 @@ async fn ask(args: AskArgs, config: &Config, as_json: bool) -> Result<(), CliErr
 
 /// Prints the answer, or the one document about it.
 async fn tell(mut answer: Answer, as_json: bool) -> Result<(), CliError> {
-    let mut out = io::stdout().lock();
     let mut text = String::new();
     let mut first = None;
     let ended = loop {
@@ -58,7 +51,7 @@ async fn tell(mut answer: Answer, as_json: bool) -> Result<(), CliError> {
                 first.get_or_insert(at);
                 text.push_str(&piece);
                 if !as_json {
-                    printed(write!(out, "{piece}").and_then(|()| out.flush()))?;
+                    stdout::print(&piece)?;
                 }
             }
             Some(AnswerEvent::Done { at, stop, usage, .. }) => break Ok((at, stop, usage)),
@@ -67,11 +60,11 @@ async fn tell(mut answer: Answer, as_json: bool) -> Result<(), CliError> {
         }
     };
     if !as_json && !text.is_empty() {
-        printed(writeln!(out))?;
+        stdout::print("\n")?;
     }
     let (done, stop, usage) = ended?;
     if as_json {
-        printed(writeln!(out, "{}", document(&answer, &text, first, done, &stop, &usage)))?;
+        stdout::print(&format!("{}\n", document(&answer, &text, first, done, &stop, &usage)))?;
     }
     match stop {
         StopReason::Refusal => Err(CliError::new(Exit::Failed, "Claude declined to answer; ask in other words")),
@@ -96,10 +89,6 @@ fn document(answer: &Answer, text: &str, first: Option<Mono>, done: Mono, stop: 
         "request_id": answer.request_id,
         "model": answer.model,
     })
-}
-
-fn printed(result: io::Result<()>) -> Result<(), CliError> {
-    result.map_err(|error| CliError::new(Exit::Failed, format!("standard output: {error}")))
 }
 
 impl From<ClaudeError> for CliError {

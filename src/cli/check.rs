@@ -1,12 +1,11 @@
 //! `elio check`: the configuration is good, or here is every fault of it.
 
-use std::io::{self, Write};
 use std::path::PathBuf;
 
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::{CliError, Exit, Global};
+use super::{CliError, Global, stdout};
 use crate::config;
 
 /// Arguments of `elio check`.
@@ -37,12 +36,7 @@ pub fn run(args: CheckArgs, global: &Global) -> Result<(), CliError> {
         }
         Err(_) => String::new(),
     };
-    match io::stdout().write_all(out.as_bytes()) {
-        // A reader such as `head` that has seen enough.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
-        Err(error) => return Err(CliError::new(Exit::Failed, format!("standard output: {error}"))),
-        Ok(()) => {}
-    }
+    stdout::print(&out)?;
     loaded.map(drop).map_err(CliError::from)
 }
 

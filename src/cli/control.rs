@@ -14,7 +14,7 @@ use tokio::net::UnixStream;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{sleep, timeout};
 
-use super::{CliError, Exit, Global};
+use super::{CliError, Exit, Global, stdout};
 pub use crate::daemon::control::Request;
 use crate::daemon::status::Report;
 
@@ -69,8 +69,7 @@ fn socket_path(args: &ControlArgs, global: &Global) -> Result<PathBuf, CliError>
 }
 
 fn talk(work: impl Future<Output = Result<(), CliError>>) -> Result<(), CliError> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    runtime.map_err(|error| CliError::new(Exit::Failed, error))?.block_on(work)
+    super::runtime()?.block_on(work)
 }
 
 /// Returns after `hold`, or at a signal: a button must not stay down because somebody pressed Ctrl-C.
@@ -153,21 +152,15 @@ fn group_of(path: &Path) -> String {
 }
 
 fn show(request: Request, answer: &Answer, global: &Global) -> Result<(), CliError> {
-    let mut out = io::stdout().lock();
-    let written = if global.json {
-        out.write_all(answer.line.as_bytes())
+    if global.json {
+        stdout::print(&answer.line)
     } else if request == Request::Status {
-        out.write_all(table(&answer.report).as_bytes())
+        stdout::print(&table(&answer.report))
     } else {
         if request == Request::Press && answer.report.muted {
-            eprintln!("elio: pressed, but the microphone is muted");
+            let _ = writeln!(io::stderr(), "elio: pressed, but the microphone is muted");
         }
         Ok(())
-    };
-    match written {
-        // The reader (`head`) has had enough.
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
-        written => written.map_err(|error| CliError::new(Exit::Failed, format!("standard output: {error}"))),
     }
 }
 

@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 
 use super::questions::{self, Question};
 use super::run::exit_of_engine;
-use super::{CliError, Exit, Global, logging, share};
+use super::{CliError, Exit, Global, logging, share, stdout};
 use crate::claude::ApiKey;
 use crate::config::Config;
 use crate::daemon::{Rig, RigError, RigOptions, Spoken};
@@ -71,9 +71,9 @@ pub fn run(args: DemoArgs, global: &Global) -> Result<(), CliError> {
         write_svg(file, &turns)?;
     }
     if global.json {
-        println!("{}", json!({ "turns": turns.iter().map(to_json).collect::<Vec<_>>() }));
+        stdout::print(&format!("{}\n", json!({ "turns": turns.iter().map(to_json).collect::<Vec<_>>() })))?;
     } else {
-        print_sum(&turns, &out);
+        stdout::print(&sum(&turns, &out))?;
     }
     match turns.iter().find(|turn| turn.spoken.report.record.outcome != Outcome::Answered) {
         Some(turn) => {
@@ -116,7 +116,7 @@ async fn play(
         spoken.recording.write(&wav).map_err(|error| CliError::new(Exit::Failed, error))?;
         let turn = Turn { question, spoken, wav };
         if speak {
-            progress.suspend(|| print_turn(index + 1, &turn));
+            progress.suspend(|| stdout::print(&describe(index + 1, &turn)))?;
         }
         turns.push(turn);
     }
@@ -163,38 +163,40 @@ fn spinner(show: bool) -> ProgressBar {
     bar
 }
 
-fn print_turn(number: usize, turn: &Turn) {
+fn describe(number: usize, turn: &Turn) -> String {
     let report = &turn.spoken.report;
-    let verdict = if report.transcript == turn.question.text { "word for word" } else { "not as recorded" };
-    println!("\nTurn {number}, {}: {}", turn.question.language.code(), turn.question.file.display());
-    println!("  heard     “{}” ({verdict})", report.transcript);
-    println!("  answered  “{}”", report.reply);
     let record = &report.record;
-    if let Some(total) = record.total_perceived_ms {
-        println!();
-        print!("{}", waterfall::text(&waterfall::stages(&report.instants, record), total, 2));
-    }
+    let verdict = if report.transcript == turn.question.text { "word for word" } else { "not as recorded" };
     let cache = if record.cache_hit == Some(true) { "read from the cache" } else { "not cached" };
-    println!(
-        "  Claude wrote for {:.0} ms; {} of the prompt's tokens {cache}; {}",
+    let picture = record.total_perceived_ms.map_or_else(String::new, |total| {
+        format!("\n{}", waterfall::text(&waterfall::stages(&report.instants, record), total, 2))
+    });
+    format!(
+        "\nTurn {number}, {}: {}\n  heard     “{}” ({verdict})\n  answered  “{}”\n{picture}  Claude wrote for {:.0} ms; {} of the \
+         prompt's tokens {cache}; {}\n  sound     {}\n",
+        turn.question.language.code(),
+        turn.question.file.display(),
+        report.transcript,
+        report.reply,
         record.llm_total_ms.unwrap_or_default(),
         record.cache_read_tokens.unwrap_or_default(),
         record.outcome,
-    );
-    println!("  sound     {}", turn.wav.display());
+        turn.wav.display(),
+    )
 }
 
-fn print_sum(turns: &[Turn], out: &Path) {
+fn sum(turns: &[Turn], out: &Path) -> String {
     let mut totals: Vec<f64> = turns.iter().filter_map(|turn| turn.spoken.report.record.total_perceived_ms).collect();
     totals.sort_by(f64::total_cmp);
     let answered = turns.iter().filter(|turn| turn.spoken.report.record.outcome == Outcome::Answered).count();
-    println!("\n{answered} of {} questions answered; answers in {}", turns.len(), out.display());
+    let mut text = format!("\n{answered} of {} questions answered; answers in {}\n", turns.len(), out.display());
     if let (Some(first), Some(last)) = (totals.first(), totals.last()) {
         let median = (totals[(totals.len() - 1) / 2] + totals[totals.len() / 2]) / 2.0;
-        println!(
-            "end of speech → first audible sample: {first:.0} ms fastest, {median:.0} ms median, {last:.0} ms slowest"
+        text += &format!(
+            "end of speech → first audible sample: {first:.0} ms fastest, {median:.0} ms median, {last:.0} ms slowest\n"
         );
     }
+    text
 }
 
 fn write_svg(file: &Path, turns: &[Turn]) -> Result<(), CliError> {

@@ -12,12 +12,14 @@ mod say;
 mod share;
 mod sim;
 mod split;
+mod stdout;
 mod transcribe;
 
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Arg, ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 pub use exit::{CliError, Exit};
 
@@ -40,7 +42,7 @@ pub struct Global {
     #[arg(long, short, global = true, env = "ELIO_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// Set one key of the configuration, over every file: `--set endpoint.silence=500ms` (may be repeated)
-    #[arg(long, global = true, value_name = "KEY=VALUE")]
+    #[arg(long, value_name = "KEY=VALUE")]
     pub set: Vec<String>,
     /// One JSON document on standard output; logs stay on standard error
     #[arg(long, global = true)]
@@ -103,9 +105,26 @@ enum Command {
     Status(control::ControlArgs),
 }
 
+impl Cli {
+    /// The command line's grammar. clap lets a global option that comes after the subcommand replace the same one before
+    /// it; of `--set` each counts, so the subcommands have one of their own.
+    fn grammar() -> clap::Command {
+        let set = Cli::command().get_arguments().find(|arg| arg.get_id() == "set").cloned();
+        let set = set.unwrap_or_else(|| Arg::new("set").long("set").action(ArgAction::Append));
+        Cli::command().mut_subcommands(|command| command.arg(set.clone()))
+    }
+
+    fn read(matches: &clap::ArgMatches) -> Result<Cli, clap::Error> {
+        let mut cli = Cli::from_arg_matches(matches)?;
+        let after = matches.subcommand().and_then(|(_, sub)| sub.get_many::<String>("set"));
+        cli.global.set.extend(after.into_iter().flatten().cloned());
+        Ok(cli)
+    }
+}
+
 /// Parses the arguments, runs the subcommand, prints the one line of a failure, and gives the exit code.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = Cli::read(&Cli::grammar().get_matches()).unwrap_or_else(|error| error.exit());
     let result = match cli.command {
         Command::Run(args) => run::run(args, &cli.global),
         Command::Demo(args) => demo::run(args, &cli.global),
@@ -122,7 +141,8 @@ pub fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("elio: {error}");
+            // Where standard error is closed, the exit code is all there is.
+            let _ = writeln!(std::io::stderr(), "elio: {error}");
             ExitCode::from(error.exit as u8)
         }
     }
@@ -135,4 +155,22 @@ fn runtime() -> Result<tokio::runtime::Runtime, CliError> {
         .enable_all()
         .build()
         .map_err(|error| CliError::new(Exit::Failed, format!("the runtime cannot start: {error}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn set_counts_before_and_after_the_subcommand_and_the_later_one_comes_later() {
+        let line = ["elio", "--set", "a=1", "-v", "check", "--set", "b=2", "--set", "a=3", "--json"];
+        let cli = Cli::read(&Cli::grammar().try_get_matches_from(line).unwrap()).unwrap();
+        assert_eq!(cli.global.set, ["a=1", "b=2", "a=3"]);
+        assert!(cli.global.json && cli.global.verbose == 1);
+    }
+
+    #[test]
+    fn the_grammar_has_no_contradiction() {
+        Cli::grammar().debug_assert();
+    }
 }

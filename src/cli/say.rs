@@ -8,7 +8,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio_util::sync::CancellationToken;
 
 use super::split::language;
-use super::{CliError, Exit, Global};
+use super::{CliError, Exit, Global, stdout};
 use crate::audio::{AlsaPlaybackHost, Playback, PlaybackEvent};
 use crate::clock::Mono;
 use crate::config::{Language, PlaybackSettings, TtsSettings};
@@ -47,10 +47,7 @@ pub fn run(args: SayArgs, global: &Global) -> Result<(), CliError> {
     }
     let models = Models::open(&config.models).map_err(|error| CliError::new(Exit::Config, error))?;
     let tts = start(&config.tts, &models, &[language])?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .build()
-        .map_err(|error| CliError::new(Exit::Failed, format!("the runtime cannot be started: {error}")))?;
+    let runtime = super::runtime()?;
     let mut speaker = match args.out {
         Some(_) => None,
         None => Some(open(&config.playback)?),
@@ -66,8 +63,7 @@ pub fn run(args: SayArgs, global: &Global) -> Result<(), CliError> {
     if let Some((_, events)) = &mut speaker {
         runtime.block_on(played(events))?;
     }
-    report(&said, args.out.as_deref(), global.json);
-    Ok(())
+    stdout::print(&report(&said, args.out.as_deref(), global.json))
 }
 
 fn open(settings: &PlaybackSettings) -> Result<(Playback, UnboundedReceiver<PlaybackEvent>), CliError> {
@@ -157,7 +153,7 @@ fn write(path: &Path, said: &Said) -> Result<(), hound::Error> {
     file.finalize()
 }
 
-fn report(said: &Said, out: Option<&Path>, json: bool) {
+fn report(said: &Said, out: Option<&Path>, json: bool) -> String {
     let ms = |duration: Duration| duration.as_secs_f64() * 1e3;
     let audio = said.samples.len() as f64 / f64::from(said.rate) * 1e3;
     let rtf = ms(said.total) / audio.max(1.0);
@@ -171,14 +167,14 @@ fn report(said: &Said, out: Option<&Path>, json: bool) {
             "fallback": said.fallback,
             "rtf": rtf,
         });
-        println!("{report}");
+        format!("{report}\n")
     } else {
-        println!(
-            "{}{audio:.0} ms by {}, first sound after {:.1} ms, all after {:.1} ms ({rtf:.3} of real time)",
+        format!(
+            "{}{audio:.0} ms by {}, first sound after {:.1} ms, all after {:.1} ms ({rtf:.3} of real time)\n",
             out.map_or(String::new(), |out| format!("{}: ", out.display())),
             said.voice,
             ms(said.ttfb),
             ms(said.total),
-        );
+        )
     }
 }

@@ -1,10 +1,10 @@
 //! `elio split`: what the splitter would hand to the voice, without a voice.
 
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 
 use clap::Args;
 
-use super::{CliError, Exit, Global};
+use super::{CliError, Exit, Global, stdout};
 use crate::config::Language;
 use crate::tts::{Chunk, Splitter};
 
@@ -42,9 +42,7 @@ pub fn run(args: SplitArgs, global: &Global) -> Result<(), CliError> {
     if !report.is_empty() {
         report.push('\n');
     }
-    io::stdout()
-        .write_all(report.as_bytes())
-        .map_err(|error| CliError::new(Exit::Failed, format!("standard output: {error}")))
+    stdout::print(&report)
 }
 
 fn spoken(chunk: Chunk) -> String {

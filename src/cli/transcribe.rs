@@ -1,6 +1,5 @@
 //! `elio transcribe`: what a recording says.
 
-use std::io::{self, Write};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -8,7 +7,8 @@ use clap::Args;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
-use super::{CliError, Exit, Global};
+use super::split::language;
+use super::{CliError, Exit, Global, stdout};
 use crate::audio::{RATE, convert, wav};
 use crate::config::Language;
 use crate::models::{ModelError, Models};
@@ -27,10 +27,6 @@ pub struct TranscribeArgs {
     language: Option<Language>,
 }
 
-fn language(code: &str) -> Result<Language, String> {
-    [Language::En, Language::Fr].into_iter().find(|l| l.code() == code).ok_or_else(|| "en or fr".into())
-}
-
 /// Runs `elio transcribe`.
 pub fn run(args: TranscribeArgs, global: &Global) -> Result<(), CliError> {
     let config = global.load_config()?.config;
@@ -44,10 +40,7 @@ pub fn run(args: TranscribeArgs, global: &Global) -> Result<(), CliError> {
     let listen = args.language.map_or(config.language.listen, |language| vec![language]);
     let whisper = Whisper::start(&config.stt, model, &listen)?;
 
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .build()
-        .map_err(|error| CliError::new(Exit::Failed, format!("the runtime does not start: {error}")))?;
-    let heard = runtime.block_on(whisper.transcribe(Clip { samples }, CancellationToken::new()))?;
+    let heard = super::runtime()?.block_on(whisper.transcribe(Clip { samples }, CancellationToken::new()))?;
     let out = if global.json {
         let ms = |time: Duration| time.as_micros() as f64 / 1e3;
         let document = json!({
@@ -62,11 +55,7 @@ pub fn run(args: TranscribeArgs, global: &Global) -> Result<(), CliError> {
     } else {
         format!("{}\n", heard.text)
     };
-    match io::stdout().write_all(out.as_bytes()) {
-        // A reader such as `head` that has seen enough.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        written => written.map_err(|error| CliError::new(Exit::Failed, format!("standard output: {error}"))),
-    }
+    stdout::print(&out)
 }
 
 impl From<ModelError> for CliError {
