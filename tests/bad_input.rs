@@ -115,6 +115,19 @@ fn a_port_in_use() {
 }
 
 #[test]
+fn a_standard_output_that_nobody_reads_or_that_is_full() {
+    let mut command = elio(&["check", "--print", "--config", CONFIG]);
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let left = output(command.stdout(writer));
+    assert_eq!(left.status.code(), Some(0), "{}", String::from_utf8_lossy(&left.stderr));
+    let full = std::fs::File::create("/dev/full").unwrap();
+    let mut child = elio(&["check", "--print", "--config", CONFIG]);
+    let child = child.stdout(full).stderr(std::process::Stdio::piped()).spawn().unwrap();
+    mentions(&one_line_of_failure(&child.wait_with_output().unwrap(), 1), &["standard output"]);
+}
+
+#[test]
 fn no_key() {
     let line = one_line_of_failure(&output(&mut elio(&["ask", "Hello?", "--config", CONFIG])), 78);
     mentions(&line, &["ANTHROPIC_API_KEY", "claude.key_file"]);

@@ -27,7 +27,7 @@ struct Speaker {
     dir: tempfile::TempDir,
     /// What systemd was told, line by line.
     told: Arc<Mutex<Vec<String>>>,
-    _sim: SimProcess,
+    sim: Option<SimProcess>,
 }
 
 impl Speaker {
@@ -69,7 +69,7 @@ impl Speaker {
             .stdin(Stdio::null())
             .spawn()
             .expect("unshare (util-linux) starts");
-        let speaker = Speaker { child, dir, told, _sim: sim };
+        let speaker = Speaker { child, dir, told, sim: Some(sim) };
         speaker.wait_until_told("READY=1");
         speaker
     }
@@ -243,4 +243,14 @@ fn a_second_signal_ends_it_at_once() {
     speaker.signal(rustix::process::Signal::TERM);
     speaker.signal(rustix::process::Signal::INT);
     assert_eq!(speaker.end(), Some(0));
+}
+
+#[test]
+fn an_idle_speaker_shows_that_claude_is_out_of_reach() {
+    let mut speaker = Speaker::start(|_| {});
+    assert_eq!(speaker.elio("status")["state"], "idle");
+    speaker.sim = None;
+    speaker.wait_until_told("STATUS=offline");
+    let status = speaker.elio("status");
+    assert_eq!((&status["state"], &status["connection"]["open"]), (&"offline".into(), &false.into()));
 }

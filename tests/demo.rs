@@ -22,8 +22,24 @@ fn demo(out: &Path, args: &[&str]) -> Vec<Map<String, Value>> {
     let mut all = vec!["demo", "--json", "--silent", "--out", out.to_str().unwrap()];
     all.extend(args);
     let document = json(&output(&mut elio(&all)));
+    turns_of(&document)
+}
+
+fn turns_of(document: &Value) -> Vec<Map<String, Value>> {
     let turns = document["turns"].as_array().expect("turns").clone();
     turns.into_iter().map(|turn| turn.as_object().expect("an object").clone()).collect()
+}
+
+/// What was said, and every three words in a row of what was answered.
+fn no_word_is_in(log: &str, turn: &Map<String, Value>) {
+    let text = |key: &str| turn[key].as_str().unwrap().to_lowercase();
+    let log = log.to_lowercase();
+    let reply = text("reply");
+    let words: Vec<&str> = reply.split_whitespace().collect();
+    assert!(words.len() >= 3, "{reply}");
+    for said in words.windows(3).map(|three| three.join(" ")).chain([text("transcript")]) {
+        assert!(!log.contains(&said), "{said:?} is in the log");
+    }
 }
 
 fn ns(turn: &Map<String, Value>, instant: &str) -> u64 {
@@ -123,7 +139,15 @@ fn the_answer_follows_the_words() {
         let list = "[[question]]\nfile = \"question.wav\"\nlanguage = \"en\"\ntext = \"whatever\"\n";
         std::fs::write(dir.path().join("questions.toml"), list).unwrap();
         let out = dir.path().join("out");
-        demo(&out, &["--questions", dir.path().to_str().unwrap()]).remove(0)
+        let (out, questions) = (out.to_str().unwrap(), dir.path().to_str().unwrap());
+        let mut command = elio(&["demo", "--json", "--silent", "-vvv", "--out", out, "--questions", questions]);
+        // Every line that Elio and its libraries can write.
+        let result = output(command.env("ELIO_LOG", "trace"));
+        let turn = turns_of(&json(&result)).remove(0);
+        let log = String::from_utf8_lossy(&result.stderr);
+        assert!(log.contains("elio"), "there is a log: {log}");
+        no_word_is_in(&log, &turn);
+        turn
     };
     let (first, second) = (ask(pick(0).0), ask(pick(1).0));
     assert_eq!((&first["transcript"], &second["transcript"]), (&pick(0).1.into(), &pick(1).1.into()));

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use super::{CliError, Exit, Global, stdout};
-use crate::claude::{Answer, AnswerEvent, ApiKey, ApiKind, Claude, ClaudeError, Prefix, Question, StopReason, Usage};
+use crate::claude::{Answer, AnswerEvent, ApiKey, Claude, ClaudeError, Prefix, Question, StopReason, Usage};
 use crate::clock::Mono;
 use crate::config::Config;
 
@@ -89,24 +89,4 @@ fn document(answer: &Answer, text: &str, first: Option<Mono>, done: Mono, stop: 
         "request_id": answer.request_id,
         "model": answer.model,
     })
-}
-
-impl From<ClaudeError> for CliError {
-    fn from(error: ClaudeError) -> Self {
-        Self::new(exit_of(&error), error)
-    }
-}
-
-/// Exit code of a failure of Claude.
-pub(super) fn exit_of(error: &ClaudeError) -> Exit {
-    match error {
-        ClaudeError::NoKey { .. } | ClaudeError::BadKey { .. } | ClaudeError::Setting { .. } => Exit::Config,
-        ClaudeError::Offline { .. } | ClaudeError::Tls { .. } => Exit::Unavailable,
-        ClaudeError::Api(fault) => match fault.kind {
-            ApiKind::Key | ApiKind::NotFound => Exit::Config,
-            ApiKind::RateLimited | ApiKind::Overloaded => Exit::TryAgain,
-            _ => Exit::Failed,
-        },
-        _ => Exit::Failed,
-    }
 }

@@ -9,11 +9,10 @@ use log::LevelFilter;
 use serde_json::{Map, Value, json};
 
 use super::questions::{self, Question};
-use super::run::exit_of_engine;
 use super::{CliError, Exit, Global, logging, share, stdout};
 use crate::claude::ApiKey;
 use crate::config::Config;
-use crate::daemon::{Rig, RigError, RigOptions, Spoken};
+use crate::daemon::{Rig, RigOptions, Spoken};
 use crate::latency::{Outcome, waterfall};
 use crate::sim::{Sim, SimHandle, SimOptions, Spread};
 
@@ -92,26 +91,24 @@ async fn play(
     out: &Path,
 ) -> Result<Vec<Turn>, CliError> {
     let (key, sim) = if args.live {
-        let key = ApiKey::find(&config.claude, |name| std::env::var(name).ok());
-        (key.map_err(|error| CliError::new(Exit::Config, error))?, None)
+        (ApiKey::find(&config.claude, |name| std::env::var(name).ok())?, None)
     } else {
         let sim = start_sim(args, out).await?;
         config.claude.base_url = sim.base_url().to_owned();
         config.claude.ca_file = Some(sim.ca().to_owned());
-        let key = ApiKey::new("simulated", "elio demo".to_owned());
-        (key.map_err(|error| CliError::new(Exit::Failed, error))?, Some(sim))
+        (ApiKey::new("simulated", "elio demo".to_owned())?, Some(sim))
     };
     let speak = !global.json;
     let progress = spinner(speak);
     progress.set_message("loading and warming the models");
     let sound_card = !args.silent && has_sound_card();
     let options = RigOptions { sound_card, sim, key };
-    let mut rig = Rig::start(&config, options).await.map_err(|error| CliError::new(exit_of(&error), error))?;
+    let mut rig = Rig::start(&config, options).await?;
     let count = questions.len();
     let mut turns = Vec::with_capacity(count);
     for (index, question) in questions.into_iter().enumerate() {
         progress.set_message(format!("question {} of {count}", index + 1));
-        let spoken = rig.ask(question.clip.clone()).await.map_err(|error| CliError::new(exit_of(&error), error))?;
+        let spoken = rig.ask(question.clip.clone()).await?;
         let wav = out.join(format!("answer-{}.wav", index + 1));
         spoken.recording.write(&wav).map_err(|error| CliError::new(Exit::Failed, error))?;
         let turn = Turn { question, spoken, wav };
@@ -130,15 +127,6 @@ async fn start_sim(args: &DemoArgs, out: &Path) -> Result<SimHandle, CliError> {
     options.ttft = args.ttft;
     options.tokens_per_second = args.tokens_per_second;
     Sim::start(options).await.map_err(|error| CliError::new(Exit::Unavailable, error))
-}
-
-fn exit_of(error: &RigError) -> Exit {
-    match error {
-        RigError::Engine(error) => exit_of_engine(error),
-        RigError::Claude(error) => super::ask::exit_of(error),
-        RigError::Audio(_) | RigError::Sim(_) => Exit::Unavailable,
-        RigError::Gone => Exit::Failed,
-    }
 }
 
 /// A device that can play is there.

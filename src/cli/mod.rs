@@ -69,16 +69,6 @@ impl Global {
     }
 }
 
-impl From<config::Faults> for CliError {
-    fn from(faults: config::Faults) -> Self {
-        let many = match faults.iter().len() {
-            1 => String::new(),
-            n => format!("the configuration has {n} faults\n"),
-        };
-        Self::new(Exit::Config, format!("{many}{faults}"))
-    }
-}
-
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run the speaker (what the systemd service starts)

@@ -2,9 +2,8 @@
 
 use clap::Args;
 
-use super::{CliError, Exit, Global, logging};
-use crate::daemon::{EngineError, ServiceError, ServiceOptions, serve};
-use crate::tts::TtsError;
+use super::{CliError, Global, logging};
+use crate::daemon::{ServiceOptions, serve};
 
 /// Arguments of `elio run`.
 #[derive(Debug, Args)]
@@ -23,22 +22,5 @@ pub fn run(_args: RunArgs, global: &Global) -> Result<(), CliError> {
             Err(error) => Err(error.message),
         }),
     };
-    super::runtime()?.block_on(serve(config, options)).map_err(|error| CliError::new(exit_of(&error), error))
-}
-
-fn exit_of(error: &ServiceError) -> Exit {
-    match error {
-        ServiceError::Engine(error) => exit_of_engine(error),
-        ServiceError::Claude(_) | ServiceError::Spool(_) => Exit::Config,
-        ServiceError::Audio(_) | ServiceError::Wake(_) | ServiceError::Control(_) => Exit::Unavailable,
-        ServiceError::Signals(_) => Exit::Failed,
-    }
-}
-
-/// Exit code of an engine that cannot start.
-pub(super) fn exit_of_engine(error: &EngineError) -> Exit {
-    match error {
-        EngineError::Tts(TtsError::Cancelled) | EngineError::Thread(_) => Exit::Failed,
-        EngineError::Model(_) | EngineError::Stt(_) | EngineError::Tts(_) | EngineError::Claude(_) => Exit::Config,
-    }
+    Ok(super::runtime()?.block_on(serve(config, options))?)
 }

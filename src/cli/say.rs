@@ -11,9 +11,10 @@ use super::split::language;
 use super::{CliError, Exit, Global, stdout};
 use crate::audio::{AlsaPlaybackHost, Playback, PlaybackEvent};
 use crate::clock::Mono;
-use crate::config::{Language, PlaybackSettings, TtsSettings};
+use crate::config::{Language, PlaybackSettings};
+use crate::daemon::start_voices;
 use crate::models::Models;
-use crate::tts::{Splitter, Spoken, Tts, TtsError, Utterance, voice_name};
+use crate::tts::{Splitter, Spoken, Tts, TtsError, Utterance};
 
 /// The one turn of the speaker's.
 const TURN: u64 = 1;
@@ -45,8 +46,7 @@ pub fn run(args: SayArgs, global: &Global) -> Result<(), CliError> {
             Language::Fr => config.tts.voice_fr = voice,
         }
     }
-    let models = Models::open(&config.models).map_err(|error| CliError::new(Exit::Config, error))?;
-    let tts = start(&config.tts, &models, &[language])?;
+    let tts = start_voices(&config.tts, &Models::open(&config.models)?, &[language])?;
     let runtime = super::runtime()?;
     let mut speaker = match args.out {
         Some(_) => None,
@@ -88,18 +88,6 @@ async fn played(events: &mut UnboundedReceiver<PlaybackEvent>) -> Result<(), Cli
         }
     }
     Ok(())
-}
-
-/// Loads and warms the configured voices for `languages`: what every command that speaks does first. Blocking.
-pub(super) fn start(settings: &TtsSettings, models: &Models, languages: &[Language]) -> Result<Tts, CliError> {
-    let mut voices = Vec::new();
-    for &language in languages {
-        if let Some(name) = voice_name(settings, language) {
-            let voice = models.voice(name).map_err(|error| CliError::new(Exit::Config, error))?;
-            voices.push((language, voice));
-        }
-    }
-    Tts::start(settings, voices).map_err(|error| CliError::new(Exit::Config, error))
 }
 
 /// What was said.

@@ -11,8 +11,8 @@ use super::split::language;
 use super::{CliError, Exit, Global, stdout};
 use crate::audio::{RATE, convert, wav};
 use crate::config::Language;
-use crate::models::{ModelError, Models};
-use crate::stt::{Clip, SttError, Whisper};
+use crate::models::Models;
+use crate::stt::{Clip, Whisper};
 
 /// Arguments of `elio transcribe`.
 #[derive(Debug, Args)]
@@ -56,20 +56,4 @@ pub fn run(args: TranscribeArgs, global: &Global) -> Result<(), CliError> {
         format!("{}\n", heard.text)
     };
     stdout::print(&out)
-}
-
-impl From<ModelError> for CliError {
-    fn from(error: ModelError) -> Self {
-        Self::new(Exit::Config, error)
-    }
-}
-
-impl From<SttError> for CliError {
-    fn from(error: SttError) -> Self {
-        let exit = match error {
-            SttError::Load { .. } | SttError::Language { .. } => Exit::Config,
-            SttError::Cancelled | SttError::Inference(_) | SttError::Gone => Exit::Failed,
-        };
-        Self::new(exit, error)
-    }
 }

@@ -4,7 +4,7 @@ use thiserror::Error;
 
 use crate::claude::{ApiKey, Claude, ClaudeError, Prefix};
 use crate::clock::Mono;
-use crate::config::Config;
+use crate::config::{Config, Language, TtsSettings};
 use crate::models::{ModelError, Models};
 use crate::stt::{SttError, Whisper};
 use crate::tts::{Tts, TtsError, voice_name};
@@ -65,14 +65,19 @@ async fn start_tts(config: &Config, models: Models) -> Result<Tts, EngineError> 
     if !languages.contains(&config.language.speak) {
         languages.push(config.language.speak);
     }
+    let settings = config.tts.clone();
+    blocking(move || start_voices(&settings, &models, &languages)).await
+}
+
+/// Loads and warms the configured voices of `languages`. Blocking.
+pub fn start_voices(settings: &TtsSettings, models: &Models, languages: &[Language]) -> Result<Tts, EngineError> {
     let mut voices = Vec::new();
-    for language in languages {
-        if let Some(name) = voice_name(&config.tts, language) {
+    for &language in languages {
+        if let Some(name) = voice_name(settings, language) {
             voices.push((language, models.voice(name)?));
         }
     }
-    let settings = config.tts.clone();
-    blocking(move || Ok(Tts::start(&settings, voices)?)).await
+    Ok(Tts::start(settings, voices)?)
 }
 
 async fn blocking<T: Send + 'static>(
