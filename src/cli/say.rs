@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::split::language;
 use super::{CliError, Exit, Global, stdout};
-use crate::audio::{AlsaPlaybackHost, Playback, PlaybackEvent};
+use crate::audio::{AlsaPlaybackHost, Playback, PlaybackEvent, Recording};
 use crate::clock::Mono;
 use crate::config::{Language, PlaybackSettings};
 use crate::daemon::start_voices;
@@ -57,8 +57,9 @@ pub fn run(args: SayArgs, global: &Global) -> Result<(), CliError> {
         .block_on(say(&tts, &args.text, language, playback))
         .map_err(|error| CliError::new(Exit::Failed, error))?;
     if let Some(out) = &args.out {
-        write(out, &said)
-            .map_err(|error| CliError::new(Exit::Failed, format!("{}: cannot be written: {error}", out.display())))?;
+        let samples = said.samples.iter().map(|sample| (sample * 32767.0).round() as i16).collect();
+        let recording = Recording { rate: said.rate, start: Mono::now(), samples };
+        recording.write(out).map_err(|error| CliError::new(Exit::Failed, error))?;
     }
     if let Some((_, events)) = &mut speaker {
         runtime.block_on(played(events))?;
@@ -129,16 +130,6 @@ async fn say(tts: &Tts, text: &str, language: Language, playback: Option<&Playba
         total: since(spoken.last().map(|chunk| chunk.done)),
         samples: spoken.into_iter().filter(|chunk| chunk.rate == rate).flat_map(|chunk| chunk.samples).collect(),
     })
-}
-
-fn write(path: &Path, said: &Said) -> Result<(), hound::Error> {
-    let format = hound::SampleFormat::Int;
-    let spec = hound::WavSpec { channels: 1, sample_rate: said.rate, bits_per_sample: 16, sample_format: format };
-    let mut file = hound::WavWriter::create(path, spec)?;
-    for sample in &said.samples {
-        file.write_sample((sample * 32767.0).round() as i16)?;
-    }
-    file.finalize()
 }
 
 fn report(said: &Said, out: Option<&Path>, json: bool) -> String {

@@ -71,7 +71,7 @@ pub struct Rig {
     tap: PlaybackTap,
     cancel: CancellationToken,
     running: JoinHandle<()>,
-    /// Handshakes so far, by the client's own count.
+    /// The warm engines.
     pub engines: Engines,
     sim: Option<SimHandle>,
     _devices: (Arc<Capture>, Arc<Playback>),

@@ -17,7 +17,7 @@ use crate::claude::{AnswerEvent, AnswerHead, AnswerStream, Answerer, ClaudeError
 use crate::clock::{Clock, Mono};
 use crate::config::Language;
 use crate::stt::{Clip, Transcribe, Transcript};
-use crate::tts::{Chunk, Pause, Speak, Splitter, Spoken, TtsError, Utterance};
+use crate::tts::{Chunk, Pause, Speak, Splitter, Spoken, Utterance};
 
 /// Where sound goes: the playback queue, or a test's ear. Every call carries the turn's number.
 pub trait Player: Send + Sync {
@@ -81,7 +81,7 @@ pub(super) enum News {
     /// All sound is queued.
     Queued,
     /// A stage failed.
-    Failed { kind: String, phrase: Phrase, detail: String },
+    Failed(Failure),
     /// A ready line could not be spoken.
     Voiceless(String),
 }
@@ -175,20 +175,27 @@ impl Teller {
 }
 
 /// Why an answer ended early.
-struct Failure {
-    kind: String,
-    phrase: Phrase,
-    detail: String,
+#[derive(Debug)]
+pub(super) struct Failure {
+    /// For the record.
+    pub(super) kind: String,
+    /// For the person.
+    pub(super) phrase: Phrase,
+    /// For the log.
+    pub(super) detail: String,
+    /// The API's, of a request that failed.
+    pub(super) request_id: Option<String>,
 }
 
 impl Failure {
-    fn of_claude(error: &ClaudeError, after_text: bool) -> Self {
-        let phrase = if after_text { Phrase::CutShort } else { Phrase::for_claude(error.kind()) };
-        Failure { kind: error.kind().to_owned(), phrase, detail: error.to_string() }
+    fn new(kind: &str, phrase: Phrase, detail: impl std::fmt::Display) -> Self {
+        Failure { kind: kind.to_owned(), phrase, detail: detail.to_string(), request_id: None }
     }
 
-    fn of_voice(error: &TtsError) -> Self {
-        Failure { kind: "tts".into(), phrase: Phrase::Failed, detail: error.to_string() }
+    fn of_claude(error: &ClaudeError, after_text: bool) -> Self {
+        let phrase = if after_text { Phrase::CutShort } else { Phrase::for_claude(error.kind()) };
+        let request_id = error.request_id().map(str::to_owned);
+        Failure { request_id, ..Failure::new(error.kind(), phrase, error) }
     }
 }
 
@@ -196,16 +203,13 @@ impl Failure {
 pub(super) async fn answer(job: Job, stages: Stages, teller: Teller) {
     let cancel = job.cancel.clone();
     if let Some(Err(failure)) = cancel.run_until_cancelled(run(job, &stages, &teller)).await {
-        teller.tell(News::Failed { kind: failure.kind, phrase: failure.phrase, detail: failure.detail });
+        teller.tell(News::Failed(failure));
     }
 }
 
 async fn run(job: Job, stages: &Stages, teller: &Teller) -> Result<(), Failure> {
-    let transcript = stages.stt.transcribe(job.clip, job.cancel.clone()).await.map_err(|error| Failure {
-        kind: "stt".into(),
-        phrase: Phrase::HearingFailed,
-        detail: error.to_string(),
-    })?;
+    let transcript = stages.stt.transcribe(job.clip, job.cancel.clone()).await;
+    let transcript = transcript.map_err(|error| Failure::new("stt", Phrase::HearingFailed, error))?;
     if transcript.text.is_empty() {
         teller.tell(News::Nothing(transcript));
         return Ok(());
@@ -225,8 +229,7 @@ async fn run(job: Job, stages: &Stages, teller: &Teller) -> Result<(), Failure> 
     let (read, audible) = tokio::try_join!(async { Ok(reading.await) }, speaking)?;
     read?;
     if audible.is_zero() {
-        let detail = "the answer holds nothing that can be spoken".to_owned();
-        return Err(Failure { kind: "empty".into(), phrase: Phrase::Failed, detail });
+        return Err(Failure::new("empty", Phrase::Failed, "the answer holds nothing that can be spoken"));
     }
     stages.player.finish(job.turn);
     teller.tell(News::Queued);
@@ -267,8 +270,7 @@ async fn read(
                 teller.tell(News::Written { at, usage });
                 hand_over(splitter.finish());
                 if stop == StopReason::Refusal {
-                    let detail = "the model refused to answer".to_owned();
-                    return Err(Failure { kind: "refused".into(), phrase: Phrase::Refused, detail });
+                    return Err(Failure::new("refused", Phrase::Refused, "the model refused to answer"));
                 }
                 return Ok(());
             }
@@ -278,8 +280,8 @@ async fn read(
             }
         }
     }
-    let detail = "the stream ended without its last event".to_owned();
-    Err(Failure { kind: "cut".into(), phrase: if texts > 0 { Phrase::CutShort } else { Phrase::Failed }, detail })
+    let phrase = if texts > 0 { Phrase::CutShort } else { Phrase::Failed };
+    Err(Failure::new("cut", phrase, "the stream ended without its last event"))
 }
 
 /// Synthesizes chunk after chunk and queues them; gives the length of all their sound.
@@ -295,7 +297,7 @@ async fn speak(
     let mut audible = Duration::ZERO;
     while let Some(chunk) = chunks.recv().await {
         let utterance = Utterance { text: chunk.text, language, first, pause: chunk.pause, cancel: cancel.clone() };
-        let spoken = stages.tts.speak(utterance).await.map_err(|error| Failure::of_voice(&error))?;
+        let spoken = stages.tts.speak(utterance).await.map_err(|error| Failure::new("tts", Phrase::Failed, error))?;
         let spoken = voice.push(&*stages.player, spoken);
         first = false;
         audible += spoken.audio;

@@ -128,7 +128,12 @@ impl Ledger {
                 self.instants.tts_done = Some(spoken.done);
                 self.chunks.push(SpokenChunk { written: written.clone(), audio: spoken.audio });
             }
-            News::Queued | News::Failed { .. } | News::Voiceless(_) => {}
+            News::Failed(failure) => {
+                if let Some(id) = &failure.request_id {
+                    self.facts.request_id = Some(id.clone());
+                }
+            }
+            News::Queued | News::Voiceless(_) => {}
         }
     }
 

@@ -5,9 +5,7 @@
 
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-
-use super::{Endpointer, Hearing, Phrase, Verdict};
+use super::{Endpointer, Hearing, Phrase, Verdict, Visible};
 use crate::clock::Mono;
 use crate::config::{EndpointSettings, WakeMode};
 use crate::latency::Outcome;
@@ -21,44 +19,6 @@ const STUCK: Duration = Duration::from_secs(60);
 const DEAF: Duration = Duration::from_secs(5);
 /// A ready line that has not been spoken by then never will be.
 const CLOSING: Duration = Duration::from_secs(20);
-
-/// What a person can see of the speaker.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Visible {
-    /// Not ready yet.
-    Starting,
-    /// Waits for the button.
-    Idle,
-    /// Hears a person.
-    Listening,
-    /// Works on the answer.
-    Thinking,
-    /// Speaks.
-    Speaking,
-    /// The mute switch is on.
-    Muted,
-    /// Cannot reach Claude.
-    Offline,
-    /// A device is missing.
-    Fault,
-}
-
-impl Visible {
-    /// Its name, as the JSON writes it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Visible::Starting => "starting",
-            Visible::Idle => "idle",
-            Visible::Listening => "listening",
-            Visible::Thinking => "thinking",
-            Visible::Speaking => "speaking",
-            Visible::Muted => "muted",
-            Visible::Offline => "offline",
-            Visible::Fault => "fault",
-        }
-    }
-}
 
 /// What ended the person's turn, for the record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -11,10 +11,12 @@ mod ledger;
 mod machine;
 mod phrases;
 mod runner;
+mod visible;
 
 pub use answer::{Player, Stages};
 pub use endpoint::{Endpointer, Hearing, Verdict};
 pub use ledger::TurnReport;
-pub use machine::{Command, EndedBy, Input, Machine, Visible};
+pub use machine::{Command, EndedBy, Input, Machine};
 pub use phrases::Phrase;
 pub use runner::{Feeds, Outlets, RunnerSettings, run};
+pub use visible::Visible;

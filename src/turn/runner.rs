@@ -165,6 +165,9 @@ impl Runner {
                 else => break,
             }
             if leaving && self.machine.is_idle() && self.closing.is_none() {
+                // The last word is still in the device's queue; whoever called may close the device.
+                let rest = tokio::time::sleep(self.silent_since.since(self.now()));
+                let _ = force.run_until_cancelled(rest).await;
                 break;
             }
         }
@@ -299,9 +302,9 @@ impl Runner {
         self.step(match news {
             News::Nothing(_) => Input::Nothing,
             News::Spoken { spoken, .. } => Input::SoundQueued(spoken.audio),
-            News::Failed { kind, phrase, detail } => {
-                log::error!("turn {turn} failed ({kind}): {detail}");
-                Input::Failed { kind, phrase }
+            News::Failed(failure) => {
+                log::error!("turn {turn} failed ({}): {}", failure.kind, failure.detail);
+                Input::Failed { kind: failure.kind, phrase: failure.phrase }
             }
             News::Voiceless(detail) => {
                 log::error!("turn {turn}: a ready line cannot be spoken: {detail}");

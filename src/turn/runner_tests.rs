@@ -34,6 +34,7 @@ enum Script {
     Write(&'static str),
     BreakOff,
     Stall,
+    TimeOut,
     /// Nothing that can be spoken.
     Emoji,
 }
@@ -104,6 +105,12 @@ impl AnswerStream for Stream {
             Some(match self.script.pop_front() {
                 Some(Script::Write(text)) => AnswerEvent::Text { at, text: text.to_owned() },
                 Some(Script::BreakOff) => AnswerEvent::Failed(offline()),
+                Some(Script::TimeOut) => AnswerEvent::Failed(ClaudeError::Timeout {
+                    host: "api.example:443".into(),
+                    awaited: "text",
+                    after: Duration::from_secs(8),
+                    request_id: Some("req_2".into()),
+                }),
                 Some(Script::Emoji) => AnswerEvent::Text { at, text: "👍🎉".to_owned() },
                 Some(Script::Stall) => std::future::pending().await,
                 None => {
@@ -408,6 +415,7 @@ async fn claude_out_of_reach_is_said_in_the_language_that_was_heard() {
     rig.question().await;
     let report = rig.report().await;
     assert_eq!(report.record.outcome, Outcome::Failed("offline".into()));
+    assert_eq!(report.record.request_id, None);
     assert_eq!(rig.said(), [Phrase::Offline.text(Language::Fr)]);
     assert!(report.instants.first_audible.is_some());
 }
@@ -592,6 +600,16 @@ async fn elio_does_not_take_its_own_voice_for_the_first_word() {
     rig.report().await;
     let clips = rig.fakes.clips.lock().unwrap();
     assert!(clips[1] <= clips[0] + FRAME, "the answer is in the next question's clip: {clips:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_that_failed_leaves_its_id_in_the_record() {
+    let mut rig = Rig::new();
+    *rig.fakes.script.lock().unwrap() = vec![Script::TimeOut];
+    rig.question().await;
+    let record = rig.report().await.record;
+    assert_eq!(record.outcome, Outcome::Failed("timeout".into()));
+    assert_eq!(record.request_id.as_deref(), Some("req_2"));
 }
 
 #[tokio::test(start_paused = true)]
