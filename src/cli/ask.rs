@@ -24,7 +24,7 @@ pub struct AskArgs {
 
 /// Runs `elio ask`.
 pub fn run(args: AskArgs, global: &Global) -> Result<(), CliError> {
-    let config = global.load_config()?.config;
+    let config = global.load_config_or_demo()?.config;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

@@ -53,11 +53,12 @@ struct Turn {
 /// Runs the demo.
 pub fn run(args: DemoArgs, global: &Global) -> Result<(), CliError> {
     logging::to_stderr(global, LevelFilter::Error);
-    let mut global = global.clone();
-    if global.config.is_none() {
-        global.config = Some(share::find("configs/demo.toml")?);
+    let mut options = global.load_options();
+    if options.file.is_none() {
+        // A speaker's own configuration names devices and models that the demo does without.
+        options.file = Some(share::find("configs/demo.toml")?);
     }
-    let config = global.load_config()?.config;
+    let config = crate::config::load(&options).map_err(CliError::from)?.config;
     let folder = match &args.questions {
         Some(folder) => folder.clone(),
         None => share::find("models/demo/questions")?,
@@ -66,7 +67,7 @@ pub fn run(args: DemoArgs, global: &Global) -> Result<(), CliError> {
     let out = args.out.clone().unwrap_or_else(|| share::output_folder("demo"));
     std::fs::create_dir_all(&out)
         .map_err(|error| CliError::new(Exit::Failed, format!("{}: {error}; name another --out", out.display())))?;
-    let turns = super::runtime()?.block_on(play(&args, &global, config, questions, &out))?;
+    let turns = super::runtime()?.block_on(play(&args, global, config, questions, &out))?;
     if let Some(file) = &args.svg {
         write_svg(file, &turns)?;
     }

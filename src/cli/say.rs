@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::split::language;
 use super::{CliError, Exit, Global};
-use crate::audio::{AlsaPlaybackHost, Playback, PlaybackEvent};
+use crate::audio::{AlsaPlaybackHost, Playback, PlaybackEvent, convert};
 use crate::clock::Mono;
 use crate::config::{Language, PlaybackSettings, TtsSettings};
 use crate::models::Models;
@@ -37,7 +37,7 @@ pub struct SayArgs {
 
 /// Runs `elio say`. Exit 78: the voice, or what it needs, cannot be used; 69: the speaker cannot.
 pub fn run(args: SayArgs, global: &Global) -> Result<(), CliError> {
-    let mut config = global.load_config()?.config;
+    let mut config = global.load_config_or_demo()?.config;
     let language = args.language.unwrap_or(config.language.speak);
     if let Some(voice) = args.voice {
         match language {
@@ -143,8 +143,12 @@ async fn say(tts: &Tts, text: &str, language: Language, playback: Option<&Playba
         fallback: spoken.iter().any(|chunk| chunk.fallback),
         ttfb: since(spoken.first().map(|chunk| chunk.first_pcm)),
         total: since(spoken.last().map(|chunk| chunk.done)),
-        samples: spoken.into_iter().filter(|chunk| chunk.rate == rate).flat_map(|chunk| chunk.samples).collect(),
+        samples: spoken.into_iter().flat_map(|chunk| at_rate(chunk, rate)).collect(),
     })
+}
+
+fn at_rate(chunk: Spoken, rate: u32) -> Vec<f32> {
+    if chunk.rate == rate { chunk.samples } else { convert::resample(&chunk.samples, chunk.rate, rate) }
 }
 
 fn write(path: &Path, said: &Said) -> Result<(), hound::Error> {
@@ -158,9 +162,11 @@ fn write(path: &Path, said: &Said) -> Result<(), hound::Error> {
 }
 
 fn report(said: &Said, out: Option<&Path>, json: bool) {
-    let ms = |duration: Duration| duration.as_secs_f64() * 1e3;
-    let audio = said.samples.len() as f64 / f64::from(said.rate) * 1e3;
-    let rtf = ms(said.total) / audio.max(1.0);
+    // To the microsecond: below that the clock's reading is noise.
+    let round = |value: f64| (value * 1e3).round() / 1e3;
+    let ms = |duration: Duration| round(duration.as_secs_f64() * 1e3);
+    let audio = round(said.samples.len() as f64 / f64::from(said.rate) * 1e3);
+    let rtf = round(ms(said.total) / audio.max(1.0));
     if json {
         let report = serde_json::json!({
             "tts_ttfb_ms": ms(said.ttfb),
