@@ -51,6 +51,7 @@ install: ## Install what make build made, for every user (PREFIX, DESTDIR); as r
 	install -D -m 644 $(dir $(onnxruntime))LICENSE $(DESTDIR)$(PREFIX)/share/doc/elio/LICENSE-onnxruntime
 	install -D -m 644 $(dir $(onnxruntime))ThirdPartyNotices.txt $(DESTDIR)$(PREFIX)/share/doc/elio/NOTICES-onnxruntime
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/elio/configs configs/*.toml
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/elio/models models/manifest.toml
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/elio/models/demo models/demo/*.*
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/elio/models/demo/questions models/demo/questions/*.*
 	install -d $(DESTDIR)$(SYSLIBDIR)/systemd/system
@@ -63,8 +64,8 @@ install: ## Install what make build made, for every user (PREFIX, DESTDIR); as r
 	else install -D -m 644 configs/elio.toml $(DESTDIR)$(SYSCONFDIR)/elio/elio.toml; fi
 	@# A package makes the user and reads the rules in its own scripts; without systemd there is nobody to do it.
 	@if [ -z "$(DESTDIR)" ] && [ -d /run/systemd/system ]; then \
-	    systemd-sysusers elio.conf && udevadm control --reload && udevadm trigger --subsystem-match=gpio && \
-	    systemctl daemon-reload; fi
+	    systemd-sysusers elio.conf && systemctl daemon-reload && \
+	    { ! command -v udevadm >/dev/null || { udevadm control --reload && udevadm trigger --subsystem-match=gpio; }; }; fi
 
 uninstall: ## Remove what install put there; configuration, key and state stay
 	rm -f $(DESTDIR)$(PREFIX)/bin/elio $(DESTDIR)$(unit) $(DESTDIR)$(sysusers) $(DESTDIR)$(udev)

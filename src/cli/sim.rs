@@ -89,7 +89,7 @@ pub fn run(args: SimArgs, _global: &Global) -> Result<(), CliError> {
     })
 }
 
-fn pace(text: &str) -> Result<f64, String> {
+pub(super) fn pace(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(pace) if (0.1..=1e6).contains(&pace) => Ok(pace),
         _ => Err("allowed: a number from 0.1 to 1000000".to_owned()),
