@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 
 use super::questions::{self, Question};
 use super::run::exit_of_engine;
+use super::sim::pace;
 use super::{CliError, Exit, Global, logging, share};
 use crate::claude::ApiKey;
 use crate::config::Config;
@@ -19,6 +20,7 @@ use crate::sim::{Sim, SimHandle, SimOptions, Spread};
 
 /// Arguments of `elio demo`.
 #[derive(Debug, Args)]
+#[command(after_help = "Where neither --config nor ELIO_CONFIG names a file, it uses Elio's own configs/demo.toml.")]
 pub struct DemoArgs {
     /// The real Claude answers, with the key of ANTHROPIC_API_KEY (or of the configuration)
     #[arg(long)]
@@ -39,7 +41,7 @@ pub struct DemoArgs {
     #[arg(long, value_name = "MS", default_value = "400", conflicts_with = "live")]
     ttft: Spread,
     /// Pace of the simulated Claude
-    #[arg(long, value_name = "N", default_value_t = 120.0, conflicts_with = "live")]
+    #[arg(long, value_name = "N", default_value_t = 120.0, value_parser = pace, conflicts_with = "live")]
     tokens_per_second: f64,
 }
 
@@ -68,13 +70,13 @@ pub fn run(args: DemoArgs, global: &Global) -> Result<(), CliError> {
     std::fs::create_dir_all(&out)
         .map_err(|error| CliError::new(Exit::Failed, format!("{}: {error}; name another --out", out.display())))?;
     let turns = super::runtime()?.block_on(play(&args, global, config, questions, &out))?;
-    if let Some(file) = &args.svg {
-        write_svg(file, &turns)?;
-    }
     if global.json {
         println!("{}", json!({ "turns": turns.iter().map(to_json).collect::<Vec<_>>() }));
     } else {
         print_sum(&turns, &out);
+    }
+    if let Some(file) = &args.svg {
+        write_svg(file, &turns)?;
     }
     match turns.iter().find(|turn| turn.spoken.report.record.outcome != Outcome::Answered) {
         Some(turn) => {
@@ -208,7 +210,7 @@ fn write_svg(file: &Path, turns: &[Turn]) -> Result<(), CliError> {
         })
         .collect();
     std::fs::write(file, waterfall::svg(&pictures))
-        .map_err(|error| CliError::new(Exit::Failed, format!("{}: {error}", file.display())))
+        .map_err(|error| CliError::new(Exit::Failed, format!("{}: {error}; name another --svg", file.display())))
 }
 
 /// One turn in the shape that scripts rely on (`docs/design.md`).

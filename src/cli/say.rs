@@ -37,6 +37,9 @@ pub struct SayArgs {
 
 /// Runs `elio say`. Exit 78: the voice, or what it needs, cannot be used; 69: the speaker cannot.
 pub fn run(args: SayArgs, global: &Global) -> Result<(), CliError> {
+    if !args.text.contains(char::is_alphanumeric) {
+        return Err(CliError::new(Exit::Usage, "there is nothing to say: give a text with words in it"));
+    }
     let mut config = global.load_config_or_demo()?.config;
     let language = args.language.unwrap_or(config.language.speak);
     if let Some(voice) = args.voice {
