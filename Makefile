@@ -10,9 +10,13 @@ CARGO ?= cargo
 FEATURES ?=
 PREFIX ?= /usr/local
 SYSCONFDIR ?= /etc
-UNITDIR ?= /lib/systemd/system
+# Where systemd and udev look; the same under every PREFIX.
+SYSLIBDIR ?= /usr/lib
 
 features := $(if $(FEATURES),--features $(FEATURES))
+unit := $(SYSLIBDIR)/systemd/system/elio.service
+sysusers := $(SYSLIBDIR)/sysusers.d/elio.conf
+udev := $(SYSLIBDIR)/udev/rules.d/60-elio-gpio.rules
 onnxruntime = $(lastword $(sort $(wildcard target/onnxruntime/*/libonnxruntime.so)))
 
 help: ## This list
@@ -46,16 +50,25 @@ install: ## Install what make build made, for every user (PREFIX, DESTDIR); as r
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/elio LICENSE-MIT LICENSE-APACHE
 	install -D -m 644 $(dir $(onnxruntime))LICENSE $(DESTDIR)$(PREFIX)/share/doc/elio/LICENSE-onnxruntime
 	install -D -m 644 $(dir $(onnxruntime))ThirdPartyNotices.txt $(DESTDIR)$(PREFIX)/share/doc/elio/NOTICES-onnxruntime
-	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/elio/models/demo $(wildcard models/demo/*.*)
-	install -d $(DESTDIR)$(UNITDIR)
-	sed 's|/usr/bin/elio|$(PREFIX)/bin/elio|' systemd/elio.service >$(DESTDIR)$(UNITDIR)/elio.service
-	chmod 644 $(DESTDIR)$(UNITDIR)/elio.service
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/elio/configs configs/*.toml
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/elio/models models/manifest.toml
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/elio/models/demo models/demo/*.*
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/elio/models/demo/questions models/demo/questions/*.*
+	install -d $(DESTDIR)$(SYSLIBDIR)/systemd/system
+	sed 's|/usr/bin/elio|$(PREFIX)/bin/elio|' systemd/elio.service >$(DESTDIR)$(unit)
+	chmod 644 $(DESTDIR)$(unit)
+	install -D -m 644 systemd/elio.sysusers $(DESTDIR)$(sysusers)
+	install -D -m 644 systemd/60-elio-gpio.rules $(DESTDIR)$(udev)
 	@if [ -e $(DESTDIR)$(SYSCONFDIR)/elio/elio.toml ]; then \
 	    echo "install: $(DESTDIR)$(SYSCONFDIR)/elio/elio.toml is yours and stays as it is" >&2; \
 	else install -D -m 644 configs/elio.toml $(DESTDIR)$(SYSCONFDIR)/elio/elio.toml; fi
+	@# A package makes the user and reads the rules in its own scripts; without systemd there is nobody to do it.
+	@if [ -z "$(DESTDIR)" ] && [ -d /run/systemd/system ]; then \
+	    systemd-sysusers elio.conf && systemctl daemon-reload && \
+	    { ! command -v udevadm >/dev/null || { udevadm control --reload && udevadm trigger --subsystem-match=gpio; }; }; fi
 
-uninstall: ## Remove what install put there; the configuration stays
-	rm -f $(DESTDIR)$(PREFIX)/bin/elio $(DESTDIR)$(UNITDIR)/elio.service
+uninstall: ## Remove what install put there; configuration, key and state stay
+	rm -f $(DESTDIR)$(PREFIX)/bin/elio $(DESTDIR)$(unit) $(DESTDIR)$(sysusers) $(DESTDIR)$(udev)
 	rm -rf $(DESTDIR)$(PREFIX)/lib/elio $(DESTDIR)$(PREFIX)/share/elio $(DESTDIR)$(PREFIX)/share/doc/elio
 
 clean: ## Remove everything that was built or fetched

@@ -128,6 +128,21 @@ fn a_standard_output_that_nobody_reads_or_that_is_full() {
 }
 
 #[test]
+fn an_answer_that_is_never_written() {
+    let ended = output(&mut elio(&["demo", "--silent", "--tokens-per-second", "0"]));
+    assert_eq!(ended.status.code(), Some(2), "{ended:?}");
+    mentions(&String::from_utf8_lossy(&ended.stderr), &["--tokens-per-second", "0.1"]);
+}
+
+#[test]
+fn a_model_that_is_not_there_is_named_with_its_address() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut command = elio(&["transcribe", &question(), "--model", "whisper-base-q5_1"]);
+    let line = one_line_of_failure(&output(command.env("ELIO_MODELS", dir.path())), 78);
+    mentions(&line, &["ggml-base-q5_1.bin", dir.path().to_str().unwrap(), "https://"]);
+}
+
+#[test]
 fn no_key() {
     let line = one_line_of_failure(&output(&mut elio(&["ask", "Hello?", "--config", CONFIG])), 78);
     mentions(&line, &["ANTHROPIC_API_KEY", "claude.key_file"]);

@@ -84,7 +84,7 @@ fn a_path_is_taken_and_keeps_what_the_manifest_knows_of_the_same_file() {
 fn what_is_missing_is_named_with_where_it_was_looked_for() {
     let models = models(&[Path::new("/srv/first"), Path::new("/srv/second")]);
     let fault = line(models.whisper("whisper-base-q5_1").unwrap_err());
-    for part in ["whisper-base-q5_1", "ggml-base-q5_1.bin", "/srv/first, /srv/second", "models/manifest.toml"] {
+    for part in ["whisper-base-q5_1", "ggml-base-q5_1.bin", "/srv/first or /srv/second", "from https://"] {
         assert!(fault.contains(part), "{part} is not in: {fault}");
     }
     let fault = line(models.whisper("whisper-huge").unwrap_err());

@@ -22,7 +22,7 @@ pub struct AskArgs {
 
 /// Runs `elio ask`.
 pub fn run(args: AskArgs, global: &Global) -> Result<(), CliError> {
-    let config = global.load_config()?.config;
+    let config = global.load_config_or_demo()?.config;
     super::runtime()?.block_on(ask(args, &config, global.json))
 }
 

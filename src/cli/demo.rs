@@ -9,6 +9,7 @@ use log::LevelFilter;
 use serde_json::{Map, Value, json};
 
 use super::questions::{self, Question};
+use super::sim::pace;
 use super::{CliError, Exit, Global, logging, share, stdout};
 use crate::claude::ApiKey;
 use crate::config::Config;
@@ -18,6 +19,7 @@ use crate::sim::{Sim, SimHandle, SimOptions, Spread};
 
 /// Arguments of `elio demo`.
 #[derive(Debug, Args)]
+#[command(after_help = "Where neither --config nor ELIO_CONFIG names a file, it uses Elio's own configs/demo.toml.")]
 pub struct DemoArgs {
     /// The real Claude answers, with the key of ANTHROPIC_API_KEY (or of the configuration)
     #[arg(long)]
@@ -38,7 +40,7 @@ pub struct DemoArgs {
     #[arg(long, value_name = "MS", default_value = "400", conflicts_with = "live")]
     ttft: Spread,
     /// Pace of the simulated Claude
-    #[arg(long, value_name = "N", default_value_t = 120.0, conflicts_with = "live")]
+    #[arg(long, value_name = "N", default_value_t = 120.0, value_parser = pace, conflicts_with = "live")]
     tokens_per_second: f64,
 }
 
@@ -52,11 +54,12 @@ struct Turn {
 /// Runs the demo.
 pub fn run(args: DemoArgs, global: &Global) -> Result<(), CliError> {
     logging::to_stderr(global, LevelFilter::Error);
-    let mut global = global.clone();
-    if global.config.is_none() {
-        global.config = Some(share::find("configs/demo.toml")?);
+    let mut options = global.load_options();
+    if options.file.is_none() {
+        // A speaker's own configuration names devices and models that the demo does without.
+        options.file = Some(share::find("configs/demo.toml")?);
     }
-    let config = global.load_config()?.config;
+    let config = crate::config::load(&options).map_err(CliError::from)?.config;
     let folder = match &args.questions {
         Some(folder) => folder.clone(),
         None => share::find("models/demo/questions")?,
@@ -65,14 +68,14 @@ pub fn run(args: DemoArgs, global: &Global) -> Result<(), CliError> {
     let out = args.out.clone().unwrap_or_else(|| share::output_folder("demo"));
     std::fs::create_dir_all(&out)
         .map_err(|error| CliError::new(Exit::Failed, format!("{}: {error}; name another --out", out.display())))?;
-    let turns = super::runtime()?.block_on(play(&args, &global, config, questions, &out))?;
-    if let Some(file) = &args.svg {
-        write_svg(file, &turns)?;
-    }
+    let turns = super::runtime()?.block_on(play(&args, global, config, questions, &out))?;
     if global.json {
         stdout::print(&format!("{}\n", json!({ "turns": turns.iter().map(to_json).collect::<Vec<_>>() })))?;
     } else {
         stdout::print(&sum(&turns, &out))?;
+    }
+    if let Some(file) = &args.svg {
+        write_svg(file, &turns)?;
     }
     match turns.iter().find(|turn| turn.spoken.report.record.outcome != Outcome::Answered) {
         Some(turn) => {
@@ -197,7 +200,7 @@ fn write_svg(file: &Path, turns: &[Turn]) -> Result<(), CliError> {
         })
         .collect();
     std::fs::write(file, waterfall::svg(&pictures))
-        .map_err(|error| CliError::new(Exit::Failed, format!("{}: {error}", file.display())))
+        .map_err(|error| CliError::new(Exit::Failed, format!("{}: {error}; name another --svg", file.display())))
 }
 
 /// One turn in the shape that scripts rely on (`docs/design.md`).

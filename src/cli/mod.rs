@@ -38,7 +38,7 @@ pub struct Cli {
 /// Options of every subcommand.
 #[derive(Clone, Debug, Args)]
 pub struct Global {
-    /// Configuration file [default: /etc/elio/elio.toml where it exists, else the built-in defaults]
+    /// Configuration file [default: /etc/elio/elio.toml where it exists, else what is built in]
     #[arg(long, short, global = true, env = "ELIO_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// Set one key of the configuration, over every file: `--set endpoint.silence=500ms` (may be repeated)
@@ -59,6 +59,16 @@ impl Global {
     /// Exit 78 with every fault, one a line: the command must not go on.
     pub fn load_config(&self) -> Result<config::Loaded, CliError> {
         Ok(config::load(&self.load_options())?)
+    }
+
+    /// As [`Global::load_config`], for the commands that only need models: where nobody has configured anything, the
+    /// demo's configuration, whose models come with the program.
+    pub fn load_config_or_demo(&self) -> Result<config::Loaded, CliError> {
+        let mut options = self.load_options();
+        if options.file.is_none() && !std::path::Path::new(config::DEFAULT_FILE).exists() {
+            options.file = share::find("configs/demo.toml").ok();
+        }
+        Ok(config::load(&options)?)
     }
 
     /// What [`config::load`] is asked for, now and at each reload.

@@ -39,7 +39,8 @@ struct Entry {
 pub(super) fn read(folder: &Path) -> Result<Vec<Question>, CliError> {
     let path = folder.join("questions.toml");
     let named = |error: &dyn std::fmt::Display| CliError::new(Exit::Failed, format!("{}: {error}", path.display()));
-    let text = std::fs::read_to_string(&path).map_err(|error| named(&error))?;
+    let text = std::fs::read_to_string(&path)
+        .map_err(|error| named(&format!("{error}; --questions names a folder like models/demo/questions")))?;
     let list: List = toml::from_str(&text).map_err(|error| named(&error.to_string().replace('\n', " ")))?;
     if list.question.is_empty() {
         return Err(named(&"no [[question]] in it"));

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::split::language;
 use super::{CliError, Exit, Global, stdout};
-use crate::audio::{AlsaPlaybackHost, Playback, PlaybackEvent, Recording};
+use crate::audio::{AlsaPlaybackHost, Playback, PlaybackEvent, Recording, convert};
 use crate::clock::Mono;
 use crate::config::{Language, PlaybackSettings};
 use crate::daemon::start_voices;
@@ -38,7 +38,10 @@ pub struct SayArgs {
 
 /// Runs `elio say`. Exit 78: the voice, or what it needs, cannot be used; 69: the speaker cannot.
 pub fn run(args: SayArgs, global: &Global) -> Result<(), CliError> {
-    let mut config = global.load_config()?.config;
+    if !args.text.contains(char::is_alphanumeric) {
+        return Err(CliError::new(Exit::Usage, "there is nothing to say: give a text with words in it"));
+    }
+    let mut config = global.load_config_or_demo()?.config;
     let language = args.language.unwrap_or(config.language.speak);
     if let Some(voice) = args.voice {
         match language {
@@ -128,14 +131,20 @@ async fn say(tts: &Tts, text: &str, language: Language, playback: Option<&Playba
         fallback: spoken.iter().any(|chunk| chunk.fallback),
         ttfb: since(spoken.first().map(|chunk| chunk.first_pcm)),
         total: since(spoken.last().map(|chunk| chunk.done)),
-        samples: spoken.into_iter().filter(|chunk| chunk.rate == rate).flat_map(|chunk| chunk.samples).collect(),
+        samples: spoken.into_iter().flat_map(|chunk| at_rate(chunk, rate)).collect(),
     })
 }
 
+fn at_rate(chunk: Spoken, rate: u32) -> Vec<f32> {
+    if chunk.rate == rate { chunk.samples } else { convert::resample(&chunk.samples, chunk.rate, rate) }
+}
+
 fn report(said: &Said, out: Option<&Path>, json: bool) -> String {
-    let ms = |duration: Duration| duration.as_secs_f64() * 1e3;
-    let audio = said.samples.len() as f64 / f64::from(said.rate) * 1e3;
-    let rtf = ms(said.total) / audio.max(1.0);
+    // To the microsecond: below that the clock's reading is noise.
+    let round = |value: f64| (value * 1e3).round() / 1e3;
+    let ms = |duration: Duration| round(duration.as_secs_f64() * 1e3);
+    let audio = round(said.samples.len() as f64 / f64::from(said.rate) * 1e3);
+    let rtf = round(ms(said.total) / audio.max(1.0));
     if json {
         let report = serde_json::json!({
             "tts_ttfb_ms": ms(said.ttfb),

@@ -15,7 +15,7 @@ use crate::sim::{Fault, FaultPlan, Sim, SimError, SimOptions, Spread};
 #[derive(Debug, Args)]
 #[command(after_help = faults())]
 pub struct SimArgs {
-    /// Address to listen on; port 0 takes a free one
+    /// Address and port to listen on, such as 127.0.0.1:8443; port 0 takes a free one
     #[arg(long, default_value = "127.0.0.1:0", value_name = "ADDRESS:PORT")]
     listen: SocketAddr,
     /// Folder for the authority to trust (ca.pem, kept between starts) and for requests.jsonl (begun anew)
@@ -89,7 +89,7 @@ pub fn run(args: SimArgs, _global: &Global) -> Result<(), CliError> {
     })
 }
 
-fn pace(text: &str) -> Result<f64, String> {
+pub(super) fn pace(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {
         Ok(pace) if (0.1..=1e6).contains(&pace) => Ok(pace),
         _ => Err("allowed: a number from 0.1 to 1000000".to_owned()),

@@ -29,7 +29,7 @@ pub(super) fn language(code: &str) -> Result<Language, String> {
 pub fn run(args: SplitArgs, global: &Global) -> Result<(), CliError> {
     let language = match args.language {
         Some(language) => language,
-        None => global.load_config()?.config.language.speak,
+        None => global.load_config_or_demo()?.config.language.speak,
     };
     let mut text = String::new();
     io::stdin()

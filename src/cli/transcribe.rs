@@ -29,7 +29,7 @@ pub struct TranscribeArgs {
 
 /// Runs `elio transcribe`.
 pub fn run(args: TranscribeArgs, global: &Global) -> Result<(), CliError> {
-    let config = global.load_config()?.config;
+    let config = global.load_config_or_demo()?.config;
     let clip = wav::Clip::read(&args.wav).map_err(|error| CliError::new(Exit::Failed, error))?;
     if clip.samples.is_empty() {
         return Err(CliError::new(Exit::Failed, format!("{}: the file holds no sound", args.wav.display())));

@@ -81,7 +81,7 @@ pub(super) fn float(range: RangeInclusive<f32>) -> Kind<f32> {
 pub(super) fn time(range: RangeInclusive<Duration>) -> Kind<Duration> {
     let (low, high) = (duration::format(*range.start()), duration::format(*range.end()));
     Kind::new(
-        format!("a duration with its unit in quotes, such as \"300ms\", \"1.5s\" or \"2m\", from {low} to {high}"),
+        format!("a duration with its unit, such as \"300ms\", \"1.5s\" or \"2m\", from {low} to {high}"),
         move |v, _| v.as_str().and_then(duration::parse).filter(|d| range.contains(d)),
         |d| Value::String(duration::format(*d)),
     )

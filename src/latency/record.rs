@@ -206,7 +206,7 @@ impl Record {
             endpoint_ms: ms(at.speech_end, at.commit),
             llm_lead_ms: ms(at.llm_sent, at.commit).map(|v| v.max(0.0)),
             held_ms: ms(at.tts_first_pcm, at.commit).map(|v| v.max(0.0)),
-            perceived_beyond_ttft_ms: total_perceived_ms.zip(llm_ttft_ms).map(|(all, ttft)| all - ttft),
+            perceived_beyond_ttft_ms: total_perceived_ms.zip(llm_ttft_ms).map(|(all, ttft)| round(all - ttft)),
             first_chunk_wait_ms: ms(at.llm_first_text, at.chunk_ready),
             tts_lead_silence_ms: facts.tts_lead_silence.map(millis),
             audio_out_ms: ms(at.tts_first_pcm, at.first_audible),

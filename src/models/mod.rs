@@ -43,16 +43,16 @@ pub enum ModelError {
         known: String,
     },
     /// A file is not there: the caller shows where it was looked for.
-    #[error(
-        "model {model}: {file} is in none of {dirs}: put the file there (models/manifest.toml says where it comes from)"
-    )]
+    #[error("model {model}: {file} is not in {dirs}: put the file there, it comes {from}")]
     Missing {
         /// The model.
         model: String,
         /// Its file.
         file: String,
-        /// The folders, separated by commas.
+        /// The folders, joined by `or`.
         dirs: String,
+        /// Where it comes from: `from` an address, or `with Elio`.
+        from: String,
     },
     /// The file is not what it should be: the caller has it replaced.
     #[error("model file {path} {fault}", path = path.display())]
@@ -226,7 +226,8 @@ impl Models {
         let missing = || ModelError::Missing {
             model: entry.name.clone(),
             file: file.file.clone(),
-            dirs: self.dirs.iter().map(|d| d.display().to_string()).collect::<Vec<_>>().join(", "),
+            dirs: self.dirs.iter().map(|d| d.display().to_string()).collect::<Vec<_>>().join(" or "),
+            from: file.url.as_ref().map_or_else(|| "with Elio".to_owned(), |url| format!("from {url}")),
         };
         self.dirs.iter().map(|dir| dir.join(&file.file)).find(|path| path.is_file()).ok_or_else(missing)
     }

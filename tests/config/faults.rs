@@ -28,8 +28,8 @@ mode = "pres"
 base_url = "https://api.anthropic.com/v1"
 "#), @r#"
     elio.toml:3: endpoint.silense = "500ms": unknown key; did you mean endpoint.silence?
-    elio.toml:4: endpoint.max_turn = 30: allowed is a duration with its unit in quotes, such as "300ms", "1.5s" or "2m", from 1s to 2m
-    elio.toml:7: audio.capture.period = "10 parsecs": allowed is a duration with its unit in quotes, such as "300ms", "1.5s" or "2m", from 1ms to 100ms
+    elio.toml:4: endpoint.max_turn = 30: allowed is a duration with its unit, such as "300ms", "1.5s" or "2m", from 1s to 2m
+    elio.toml:7: audio.capture.period = "10 parsecs": allowed is a duration with its unit, such as "300ms", "1.5s" or "2m", from 1ms to 100ms
     elio.toml:8: audio.capture.rate = 1_000_000: allowed is a whole number from 4000 to 384000 (or "" for none)
     elio.toml:10: wak: unknown section; did you mean wake?
     elio.toml:14: wake.mode = "pres": allowed is "hold" or "press"; did you mean "press"?
@@ -215,7 +215,7 @@ key = "s3cret"
 #[test]
 fn a_bad_value_is_a_fault_even_where_a_later_source_covers_it() {
     let home = Home::new("endpoint.silence = \"1\"");
-    assert_snapshot!(home.faults(&[], &["endpoint.silence=1s"]), @r#"elio.toml:1: endpoint.silence = "1": allowed is a duration with its unit in quotes, such as "300ms", "1.5s" or "2m", from 100ms to 10s"#);
+    assert_snapshot!(home.faults(&[], &["endpoint.silence=1s"]), @r#"elio.toml:1: endpoint.silence = "1": allowed is a duration with its unit, such as "300ms", "1.5s" or "2m", from 100ms to 10s"#);
 }
 
 #[test]
@@ -237,6 +237,6 @@ fn variables_and_flags_are_checked_as_files_are() {
     flag --set: =5: key=value is needed
     flag --set: voice = "x": unknown key; the file knows language, audio, wake, endpoint, stt, claude, tts, latency, daemon, models
     flag --set: wake.mode = "held": allowed is "hold" or "press"; did you mean "hold"?
-    flag --set: endpoint.silence = 1: allowed is a duration with its unit in quotes, such as "300ms", "1.5s" or "2m", from 100ms to 10s
+    flag --set: endpoint.silence = 1: allowed is a duration with its unit, such as "300ms", "1.5s" or "2m", from 100ms to 10s
     "#);
 }
