@@ -162,7 +162,7 @@ struct Failure {
 
 impl Failure {
     fn of_claude(error: &ClaudeError, after_text: bool) -> Self {
-        let phrase = if after_text { Phrase::CutShort } else { Phrase::for_claude(error.kind()) };
+        let phrase = if after_text { Phrase::CutShort } else { Phrase::for_claude(error) };
         Failure { kind: error.kind().to_owned(), phrase, detail: error.to_string() }
     }
 

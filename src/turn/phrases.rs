@@ -1,5 +1,6 @@
 //! Every word that Elio speaks of its own, in each language.
 
+use crate::claude::ClaudeError;
 use crate::config::Language;
 
 /// A ready line.
@@ -42,14 +43,16 @@ impl Phrase {
         Phrase::Failed,
     ];
 
-    /// The line for a failure of Claude, by [`ClaudeError::kind`](crate::claude::ClaudeError::kind).
-    pub fn for_claude(kind: &str) -> Phrase {
-        match kind {
+    /// The line for a failure of Claude before its first word.
+    pub fn for_claude(error: &ClaudeError) -> Phrase {
+        match error.kind() {
+            // The API itself says that it was too slow: the internet is there.
+            "timeout" if matches!(error, ClaudeError::Api(_)) => Phrase::Busy,
             "offline" | "tls" | "timeout" => Phrase::Offline,
             "overloaded" | "rate_limited" | "server" => Phrase::Busy,
             "key" | "billing" | "forbidden" | "spend_cap" | "not_found" => Phrase::Account,
             "refused" => Phrase::Refused,
-            "cut" => Phrase::CutShort,
+            // A connection that was cut, too: nothing of an answer was heard that could have a lost rest.
             _ => Phrase::Failed,
         }
     }
