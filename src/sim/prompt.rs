@@ -148,6 +148,7 @@ mod tests {
             {"role": "user", "content": "first"}, {"role": "assistant", "content": "answer"},
             {"role": "user", "content": [{"type": "text", "text": "It is noon."}, {"type": "text", "text": "bonjour"}]}]}));
         assert_eq!((p.question.as_str(), p.context.as_str()), ("bonjour", "It is noon."));
+        assert_eq!(p.history, ["first", "answer"]);
     }
 
     #[test]

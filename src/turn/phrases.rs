@@ -98,7 +98,29 @@ impl Phrase {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::claude::{ApiFault, ApiKind};
+
+    #[test]
+    fn an_api_that_is_slow_is_no_missing_internet_and_a_cut_before_the_first_word_no_lost_rest() {
+        let (host, after) = ("h:443".to_owned(), Duration::from_secs(8));
+        let silent = ClaudeError::Timeout { host: host.clone(), awaited: "response", after, request_id: None };
+        assert_eq!(Phrase::for_claude(&silent), Phrase::Offline);
+        let slow = ClaudeError::Api(Box::new(ApiFault {
+            kind: ApiKind::of_status(504, false),
+            status: Some(504),
+            message: String::new(),
+            request_id: None,
+            retry_after: None,
+            should_retry: None,
+            subject: host.clone(),
+        }));
+        assert_eq!(Phrase::for_claude(&slow), Phrase::Busy);
+        let cut = ClaudeError::Cut { host, fault: String::new(), request_id: None };
+        assert_eq!(Phrase::for_claude(&cut), Phrase::Failed);
+    }
 
     #[test]
     fn each_line_differs_and_ends_as_a_sentence_in_both_languages() {

@@ -6,7 +6,7 @@ use super::rig::{self, JOKE, TIME};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn five_turns_open_no_connection_and_read_the_cache() {
-    let (mut rig, _dir) = rig::start(&["tts.speed=1.5"]).await;
+    let (mut rig, _dir) = rig::start(&["tts.speed=2"]).await;
     let before = rig.sim().unwrap().connections();
     let mut ids = std::collections::HashSet::new();
     for question in [JOKE, TIME, JOKE, TIME, JOKE] {

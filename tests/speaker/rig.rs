@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use elio::audio::{Clip, Recording};
+use elio::audio::Clip;
 use elio::claude::ApiKey;
 use elio::config::{Config, LoadOptions, load};
 use elio::daemon::{Rig, RigOptions};
@@ -17,12 +17,12 @@ pub const AUDIBLE: i16 = 104;
 pub const JOKE: (&str, &str) = ("en-joke.wav", "tell me a joke");
 pub const TIME: (&str, &str) = ("fr-time.wav", "quelle heure est-il");
 
-/// Short answers, so that a turn takes three seconds.
+/// Short answers, so that a turn takes few seconds.
 const REPLIES: &str = r#"
 [[rule]]
 language = "en"
 patterns = ["... joke ..."]
-replies = ["Here is one. The old clock went to the doctor, because it felt run down."]
+replies = ["Here is one. The old clock felt run down, and nobody minded."]
 
 [[rule]]
 language = "fr"
@@ -74,17 +74,17 @@ pub async fn start(set: &[&str]) -> (Rig, TempDir) {
 
 /// The questions that reached the simulated Claude, oldest first; it writes an account when the request has ended.
 pub async fn questions(rig: &Rig, count: usize) -> Vec<RequestRecord> {
-    let sim = rig.sim().unwrap();
-    loop {
-        let asked: Vec<_> = sim.requests().into_iter().filter(|request| request.stream).collect();
+    for _ in 0..1_000 {
+        let asked = rig.sim().unwrap().requests().into_iter().filter(|request| request.stream).collect::<Vec<_>>();
         if asked.len() >= count {
             return asked;
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+    panic!("{count} questions never reached the simulated Claude");
 }
 
-/// Waits until the rig is idle: the harness ends a test that waits for ever only by its own time, so this fails.
+/// Waits until the rig is idle; one that never is fails the test instead of holding it for ever.
 pub async fn idle(rig: &mut Rig) {
     let idle = tokio::time::timeout(Duration::from_secs(20), rig.shows(Visible::Idle)).await;
     idle.expect("the speaker is idle again").unwrap();
@@ -93,12 +93,4 @@ pub async fn idle(rig: &mut Rig) {
 /// Samples that can be heard: what is the same for the same words, however often the speaker ran dry between.
 pub fn audible(samples: &[i16]) -> usize {
     samples.iter().filter(|sample| sample.unsigned_abs() >= AUDIBLE.unsigned_abs()).count()
-}
-
-/// The first and the last audible sample.
-pub fn bounds(recording: &Recording) -> (usize, usize) {
-    let heard = |sample: &i16| sample.unsigned_abs() >= AUDIBLE.unsigned_abs();
-    let first = recording.samples.iter().position(heard).expect("something is heard");
-    let last = recording.samples.iter().rposition(heard).expect("something is heard");
-    (first, last)
 }
