@@ -146,22 +146,54 @@ impl Rig {
     /// # Errors
     /// [`RigError::Gone`] alone: a turn that fails is a report like any other.
     pub async fn ask(&mut self, clip: Clip) -> Result<Spoken, RigError> {
-        self.edge(WakeEvent::Pressed { source: Source::Button, at: Mono::now() });
+        self.press();
         tokio::time::sleep(REACTION).await;
+        self.say(clip).await;
+        self.answer().await
+    }
+
+    /// The button goes down: the wake edge, or in press mode the stop of a turn that runs.
+    pub fn press(&self) {
+        self.edge(WakeEvent::Pressed { source: Source::Button, at: Mono::now() });
+    }
+
+    /// Speaks a clip. In hold mode this returns after the release, which comes at the clip's end; in press mode at
+    /// once. Gives the capture time of the clip's end.
+    pub async fn say(&self, clip: Clip) -> Mono {
         let length = Duration::from_secs_f64(clip.samples.len() as f64 / f64::from(clip.rate.max(1)));
-        let start = self.feed.say(clip.samples, clip.rate);
+        let end = self.feed.say(clip.samples, clip.rate) + length;
         if self.mode == WakeMode::Hold {
-            let end = start + length;
             tokio::time::sleep(end.since(Mono::now())).await;
             self.edge(WakeEvent::Released { source: Source::Button, at: end });
         }
+        end
+    }
+
+    /// Waits for the end of a turn and of its sound.
+    ///
+    /// # Errors
+    /// [`RigError::Gone`] alone.
+    pub async fn answer(&mut self) -> Result<Spoken, RigError> {
         let report = self.reports.recv().await.ok_or(RigError::Gone)?;
         let at = &report.instants;
-        let from = at.speech_end.or(at.commit).or(at.wake).unwrap_or(start);
+        let from = at.speech_end.or(at.commit).or(at.wake).unwrap_or_else(Mono::now);
         let to = at.playback_end.unwrap_or(from) + AFTER;
         tokio::time::sleep(to.since(Mono::now())).await;
-        let recording = self.tap.take(from, to);
+        let recording = self.heard(from, to);
         Ok(Spoken { report, recording })
+    }
+
+    /// What left the speaker between two instants.
+    pub fn heard(&self, from: Mono, to: Mono) -> Recording {
+        self.tap.take(from, to)
+    }
+
+    /// Waits until a person would see `state`.
+    ///
+    /// # Errors
+    /// [`RigError::Gone`] alone.
+    pub async fn shows(&mut self, state: Visible) -> Result<(), RigError> {
+        self.visible.wait_for(|shown| *shown == state).await.map(drop).map_err(|_| RigError::Gone)
     }
 
     /// What a person would see.

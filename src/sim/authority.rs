@@ -109,6 +109,8 @@ fn valid_for(params: &mut CertificateParams, days: u32) {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
 
     #[test]
@@ -118,6 +120,8 @@ mod tests {
         let listen: IpAddr = [127, 0, 0, 1].into();
         let (ca, _) = prepare(dir.path(), listen).unwrap();
         let first = read(&ca);
+        let mode = std::fs::metadata(dir.path().join("authority.json")).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "it holds a private key");
         assert!(first.starts_with("-----BEGIN CERTIFICATE-----"));
         std::fs::write(&ca, "something else").unwrap();
         prepare(dir.path(), listen).unwrap();

@@ -46,6 +46,7 @@ pub async fn answer(exchange: &mut Exchange, body: &Value) -> Result<Reply, Fail
     note(exchange, &checked, &input, &answer);
     if server.options.log_words {
         exchange.open.record.question = Some(prompt.question);
+        exchange.open.record.history = Some(prompt.history);
         exchange.open.record.reply = Some(answer.text.clone());
     }
 

@@ -69,7 +69,7 @@ pub struct SimOptions {
     pub seed: u64,
     /// Rules of the replies, instead of the built-in ones.
     pub replies: Option<PathBuf>,
-    /// Writes questions and replies into `requests.jsonl`.
+    /// Writes questions, what came before them, and replies into `requests.jsonl`.
     pub log_words: bool,
     /// Clock of the prompt cache's TTL, so that a test need not wait for five minutes. Pace and records are real time.
     pub cache_clock: Arc<dyn Clock>,

@@ -24,6 +24,8 @@ pub struct Prompt {
     pub question: String,
     /// The other text blocks of that message: the hour, the room, the language.
     pub context: String,
+    /// The texts of the messages before the last one.
+    pub history: Vec<String>,
 }
 
 /// Reads a body that has been checked.
@@ -37,22 +39,26 @@ pub fn read(body: &Value, model: &Model) -> Prompt {
     }
     // The thinking mode and the tool choice are part of what a message's prefix depends on, not of the system's.
     row.mix("mode", &[&body["thinking"], &body["tool_choice"]]);
-    let mut asked = Vec::new();
+    let (mut asked, mut said) = (Vec::new(), Vec::new());
     for message in list(&body["messages"]) {
         let role = message["role"].as_str().unwrap_or_default();
         let content = text_blocks(&message["content"]);
         for (n, block) in content.iter().enumerate() {
             row.push(role, block, if n == 0 { MESSAGE_OVERHEAD } else { 0 });
         }
+        let texts: Vec<_> = content.iter().filter_map(|b| b["text"].as_str().map(str::to_owned)).collect();
+        said.push(texts.join("\n"));
         if role == "user" {
-            asked = content.iter().filter_map(|b| b["text"].as_str().map(str::to_owned)).collect();
+            asked = texts;
         }
     }
     if let (Some(ttl), Some(last)) = (breakpoint(body), row.blocks.last_mut()) {
         last.breakpoint = last.breakpoint.or(Some(ttl));
     }
     let question = asked.pop().unwrap_or_default();
-    Prompt { blocks: row.blocks, pieces: row.pieces + MESSAGE_OVERHEAD, question, context: asked.join("\n") }
+    said.pop();
+    let (context, history) = (asked.join("\n"), said);
+    Prompt { blocks: row.blocks, pieces: row.pieces + MESSAGE_OVERHEAD, question, context, history }
 }
 
 /// The breakpoint of a block (or of the whole request).
@@ -142,6 +148,7 @@ mod tests {
             {"role": "user", "content": "first"}, {"role": "assistant", "content": "answer"},
             {"role": "user", "content": [{"type": "text", "text": "It is noon."}, {"type": "text", "text": "bonjour"}]}]}));
         assert_eq!((p.question.as_str(), p.context.as_str()), ("bonjour", "It is noon."));
+        assert_eq!(p.history, ["first", "answer"]);
     }
 
     #[test]

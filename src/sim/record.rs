@@ -63,6 +63,9 @@ pub struct RequestRecord {
     /// The question, with `--log-words` alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub question: Option<String>,
+    /// The messages before it, with `--log-words` alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub history: Option<Vec<String>>,
     /// The reply, with `--log-words` alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reply: Option<String>,

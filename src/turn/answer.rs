@@ -193,7 +193,7 @@ impl Failure {
     }
 
     fn of_claude(error: &ClaudeError, after_text: bool) -> Self {
-        let phrase = if after_text { Phrase::CutShort } else { Phrase::for_claude(error.kind()) };
+        let phrase = if after_text { Phrase::CutShort } else { Phrase::for_claude(error) };
         let request_id = error.request_id().map(str::to_owned);
         Failure { request_id, ..Failure::new(error.kind(), phrase, error) }
     }

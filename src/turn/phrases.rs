@@ -1,5 +1,6 @@
 //! Every word that Elio speaks of its own, in each language.
 
+use crate::claude::ClaudeError;
 use crate::config::Language;
 
 /// A ready line.
@@ -42,14 +43,16 @@ impl Phrase {
         Phrase::Failed,
     ];
 
-    /// The line for a failure of Claude, by [`ClaudeError::kind`](crate::claude::ClaudeError::kind).
-    pub fn for_claude(kind: &str) -> Phrase {
-        match kind {
+    /// The line for a failure of Claude before its first word.
+    pub fn for_claude(error: &ClaudeError) -> Phrase {
+        match error.kind() {
+            // The API itself says that it was too slow: the internet is there.
+            "timeout" if matches!(error, ClaudeError::Api(_)) => Phrase::Busy,
             "offline" | "tls" | "timeout" => Phrase::Offline,
             "overloaded" | "rate_limited" | "server" => Phrase::Busy,
             "key" | "billing" | "forbidden" | "spend_cap" | "not_found" => Phrase::Account,
             "refused" => Phrase::Refused,
-            "cut" => Phrase::CutShort,
+            // A connection that was cut, too: nothing of an answer was heard that could have a lost rest.
             _ => Phrase::Failed,
         }
     }
@@ -95,7 +98,29 @@ impl Phrase {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::claude::{ApiFault, ApiKind};
+
+    #[test]
+    fn an_api_that_is_slow_is_no_missing_internet_and_a_cut_before_the_first_word_no_lost_rest() {
+        let (host, after) = ("h:443".to_owned(), Duration::from_secs(8));
+        let silent = ClaudeError::Timeout { host: host.clone(), awaited: "response", after, request_id: None };
+        assert_eq!(Phrase::for_claude(&silent), Phrase::Offline);
+        let slow = ClaudeError::Api(Box::new(ApiFault {
+            kind: ApiKind::of_status(504, false),
+            status: Some(504),
+            message: String::new(),
+            request_id: None,
+            retry_after: None,
+            should_retry: None,
+            subject: host.clone(),
+        }));
+        assert_eq!(Phrase::for_claude(&slow), Phrase::Busy);
+        let cut = ClaudeError::Cut { host, fault: String::new(), request_id: None };
+        assert_eq!(Phrase::for_claude(&cut), Phrase::Failed);
+    }
 
     #[test]
     fn each_line_differs_and_ends_as_a_sentence_in_both_languages() {
