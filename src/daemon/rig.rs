@@ -19,7 +19,7 @@ use crate::audio::{
 };
 use crate::claude::{ApiKey, ClaudeError};
 use crate::clock::{Mono, SystemClock};
-use crate::config::{Config, WakeMode};
+use crate::config::{Config, KeepWarm, WakeMode};
 use crate::sim::{SimError, SimHandle};
 use crate::turn::{self, Feeds, Outlets, Stages, TurnReport, Visible};
 use crate::wake::{Source, WakeEvent};
@@ -94,7 +94,9 @@ impl Rig {
     pub async fn start(config: &Config, options: RigOptions) -> Result<Rig, RigError> {
         let engines = Engines::start(config, options.key).await?;
         engines.claude.connect().await?;
-        engines.claude.prewarm().await?;
+        if config.claude.keep_warm != KeepWarm::Never {
+            engines.claude.prewarm().await?;
+        }
         let (microphone, feed) = WavCaptureHost::new(Pace::RealTime);
         let speaker: Box<dyn PlaybackHost> = if options.sound_card {
             Box::new(AlsaPlaybackHost::new(&config.playback))
@@ -121,7 +123,7 @@ impl Rig {
         let outlets = Outlets { reports, visible, overruns: Arc::new(move || overruns.stats().overruns) };
         let feeds = Feeds { wake: edges, capture: heard, playback: played, settings };
         let cancel = CancellationToken::new();
-        let prefix = format!("{:x}", Zoned::now().timestamp().as_second());
+        let prefix = format!("{:x}", Zoned::now().timestamp().as_millisecond());
         let settings = runner_settings(config, &prefix);
         let running =
             tokio::spawn(turn::run(settings, stages, feeds, outlets, cancel.clone(), CancellationToken::new()));

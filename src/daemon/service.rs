@@ -103,7 +103,7 @@ pub async fn run(config: Config, options: ServiceOptions) -> Result<(), ServiceE
     let (status, asked) = watch::channel(first_status(&config, &engines, begun));
     let (reports, reported) = unbounded_channel();
     let (new_settings, settings) = unbounded_channel();
-    let prefix = format!("{:x}", jiff::Timestamp::now().as_second());
+    let prefix = format!("{:x}", jiff::Timestamp::now().as_millisecond());
     let stages = Stages {
         stt: Arc::new(engines.whisper.clone()),
         claude: Arc::new(engines.claude.clone()),
@@ -184,12 +184,8 @@ pub async fn run(config: Config, options: ServiceOptions) -> Result<(), ServiceE
 /// away comes back.
 async fn check_claude(claude: &Claude) -> Result<(), ServiceError> {
     match claude.connect().await {
-        Ok(()) => {
-            if let Err(error) = claude.prewarm().await {
-                log::warn!("the prompt cache is not warm: {error}");
-            }
-            Ok(())
-        }
+        // The keeper warms the cache next, where it may.
+        Ok(()) => Ok(()),
         Err(error) if matches!(error.kind(), "key" | "not_found" | "forbidden") => Err(error.into()),
         Err(error) => {
             log::warn!("Claude cannot be reached yet: {error}");
