@@ -4,7 +4,7 @@
 use crate::config::{Config, changed_sections};
 
 /// Sections whose every key takes effect at once.
-const LIVE: [&str; 3] = ["endpoint", "language", "latency"];
+const LIVE: [&str; 2] = ["endpoint", "latency"];
 
 /// Reads the configuration again; none: the running one stays.
 pub(super) fn apply(running: &Config, read: &dyn Fn() -> Result<Config, String>) -> Option<Config> {

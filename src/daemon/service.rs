@@ -91,8 +91,15 @@ pub async fn run(config: Config, options: ServiceOptions) -> Result<(), ServiceE
     let lines = Wake::start(&config.wake, helpers.clone(), wake_events.clone())?;
     let (capture, heard) = Capture::start(Box::new(AlsaCaptureHost::new(&config.capture)), &config.capture)?;
     let (playback, played) = Playback::start(Box::new(AlsaPlaybackHost::new(&config.playback)), &config.playback)?;
-    let engines = Engines::start(&config, key).await?;
-    check_claude(&engines.claude).await?;
+    let building = async {
+        let engines = Engines::start(&config, key).await?;
+        check_claude(&engines.claude).await?;
+        Ok::<_, ServiceError>(engines)
+    };
+    let engines = tokio::select! {
+        engines = building => engines?,
+        () = signals.again() => return Ok(()),
+    };
     lock_memory();
 
     let (capture, playback) = (Arc::new(capture), Arc::new(playback));

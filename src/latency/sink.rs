@@ -54,7 +54,7 @@ impl RecordSink {
     /// Blocking (runs `journalctl`): call it once, at start.
     pub fn replay(&self) -> usize {
         let (Some(journal), Some(spool)) = (&self.journal, &self.spool) else { return 0 };
-        if spool.records().is_empty() {
+        if spool.records().next().is_none() {
             return 0;
         }
         let kept = match read_journal() {
@@ -67,7 +67,6 @@ impl RecordSink {
         };
         let lost = spool
             .records()
-            .iter()
             .filter(|record| record.get("turn_id").and_then(|id| id.as_str()).is_some_and(|id| !kept.contains(id)));
         lost.filter(|record| journal::send(journal, record, true).is_ok()).count()
     }

@@ -15,6 +15,9 @@ const KEPT: usize = 256;
 /// The records tell when people talk, and with `latency.log_words` what they say: for the owner's eyes.
 const PRIVATE: u32 = 0o600;
 
+/// The one key of the line that a start of the daemon writes.
+const START: &str = "start";
+
 /// The spool cannot be used.
 #[derive(Debug, Error)]
 pub enum SpoolError {
@@ -56,7 +59,14 @@ impl Spool {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
             Err(error) => return Err(refused(error)),
         };
-        let records = text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+        let mut records: Vec<Map<String, Value>> =
+            text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+        // Records get two starts to reach the journal: where it is kept in memory alone, all would be new to it at
+        // every boot, for ever.
+        let starts = records.iter().enumerate().rev().filter(|(_, record)| record.contains_key(START));
+        let second_last = starts.map(|(at, _)| at).nth(1);
+        records.drain(..second_last.map_or(0, |at| at + 1));
+        records.push(Map::from_iter([(START.to_owned(), Value::Bool(true))]));
         let mut spool = Spool { path, records, lines_on_disk: 0 };
         spool.trim();
         match spool.rewrite() {
@@ -69,8 +79,8 @@ impl Spool {
     }
 
     /// The records that it holds, oldest first.
-    pub fn records(&self) -> &[Map<String, Value>] {
-        &self.records
+    pub fn records(&self) -> impl Iterator<Item = &Map<String, Value>> {
+        self.records.iter().filter(|record| !record.contains_key(START))
     }
 
     /// Adds a record and syncs it to the disk.
@@ -137,7 +147,16 @@ mod tests {
         spool.append(&record(2)).unwrap();
         let path = dir.path().join("records.jsonl");
         OpenOptions::new().append(true).open(&path).unwrap().write_all(b"{\"turn_id\":\"3").unwrap();
-        assert_eq!(Spool::open(dir.path()).unwrap().records(), [record(1), record(2)]);
+        assert_eq!(Spool::open(dir.path()).unwrap().records().cloned().collect::<Vec<_>>(), [record(1), record(2)]);
+    }
+
+    #[test]
+    fn a_record_has_two_starts_to_reach_the_journal() {
+        let dir = tempfile::tempdir().unwrap();
+        Spool::open(dir.path()).unwrap().append(&record(1)).unwrap();
+        for kept in [1, 1, 0] {
+            assert_eq!(Spool::open(dir.path()).unwrap().records().count(), kept);
+        }
     }
 
     #[test]
@@ -150,7 +169,7 @@ mod tests {
         let lines = std::fs::read_to_string(dir.path().join("records.jsonl")).unwrap().lines().count();
         assert!(lines <= 2 * KEPT, "{lines} lines");
         assert_eq!(spool.records().last(), Some(&record(3 * KEPT - 1)));
-        assert_eq!(spool.records().len(), KEPT);
+        assert_eq!(spool.records().count(), KEPT);
     }
 
     #[test]
@@ -167,7 +186,10 @@ mod tests {
         std::fs::remove_dir(&path).unwrap();
         std::fs::write(&path, "{\"turn_id\":").unwrap();
         spool.append(&record(3)).unwrap();
-        assert_eq!(Spool::open(dir.path()).unwrap().records(), [record(1), record(2), record(3)]);
+        assert_eq!(
+            Spool::open(dir.path()).unwrap().records().cloned().collect::<Vec<_>>(),
+            [record(1), record(2), record(3)]
+        );
     }
 
     #[test]

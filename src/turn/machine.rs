@@ -128,6 +128,8 @@ pub struct Machine {
     /// When the sound that is queued will have been played at the latest: waiting for it is not being stuck.
     sound_until: Mono,
     committed: Option<Endpointer>,
+    /// New settings that wait for the end of the turn.
+    next_settings: Option<(WakeMode, Duration, EndpointSettings)>,
 }
 
 impl Machine {
@@ -143,12 +145,17 @@ impl Machine {
             deaf: false,
             sound_until: Mono::from_nanos(0),
             committed: None,
+            next_settings: None,
         }
     }
 
-    /// Takes new settings; a turn that runs keeps the ones it began with, but for the mode.
+    /// Takes new settings; a turn that runs ends by the ones it began with.
     pub fn configure(&mut self, mode: WakeMode, grace: Duration, endpoint: EndpointSettings) {
-        (self.mode, self.grace, self.endpoint) = (mode, grace, endpoint);
+        if self.is_idle() {
+            (self.mode, self.grace, self.endpoint) = (mode, grace, endpoint);
+        } else {
+            self.next_settings = Some((mode, grace, endpoint));
+        }
     }
 
     /// The running turn, or the last one.
@@ -384,6 +391,9 @@ impl Machine {
 
     fn finish(&mut self, outcome: Outcome) -> Vec<Command> {
         self.phase = Phase::Idle;
+        if let Some((mode, grace, endpoint)) = self.next_settings.take() {
+            self.configure(mode, grace, endpoint);
+        }
         vec![Command::Finish { turn: self.turn, outcome }]
     }
 }

@@ -304,6 +304,18 @@ fn mute_lets_an_answer_end() {
 }
 
 #[test]
+fn a_running_turn_ends_by_the_settings_it_began_with() {
+    let mut bench = Bench::new(WakeMode::Press);
+    bench.press();
+    bench.hear(480, 0.9);
+    bench.machine.configure(WakeMode::Hold, Duration::from_millis(120), settings());
+    assert_eq!(bench.hear(704, 0.0), [Command::Commit { turn: 1, by: EndedBy::Endpoint }]);
+    bench.step(Input::Stop);
+    bench.press();
+    assert_eq!(bench.hear(2_000, 0.0), [], "the next turn is held");
+}
+
+#[test]
 fn stop_ends_whatever_runs() {
     let mut bench = Bench::speaking(WakeMode::Hold);
     assert_eq!(bench.step(Input::Stop), [Command::Cancel { turn: 1 }, finish(1, Outcome::Interrupted)]);
