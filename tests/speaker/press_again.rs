@@ -14,7 +14,7 @@ use super::rig::{self, AUDIBLE, JOKE, TIME};
 /// The device's queue, a period of it, and the fade.
 const QUEUE: Duration = Duration::from_millis(30 + 10 + 5);
 
-/// Asks, waits until half a second of the answer was heard, and presses the button.
+/// Asks, waits until the speaker is in the middle of a long sentence, and presses the button.
 async fn interrupted(rig: &mut Rig, clip: Clip) -> Spoken {
     rig.press();
     tokio::time::sleep(Duration::from_millis(250)).await;

@@ -22,7 +22,7 @@ const REPLIES: &str = r#"
 [[rule]]
 language = "en"
 patterns = ["... joke ..."]
-replies = ["Here is one. The old clock felt run down, and nobody minded."]
+replies = ["The old clock went to the doctor because it felt run down. Nobody minded."]
 
 [[rule]]
 language = "fr"
