@@ -16,8 +16,9 @@ use crate::config::{CacheTtl, KeepWarm};
 
 /// The API's edge closes a connection that carried no request for 400 s; whether pings count is not documented.
 const REQUEST_INTERVAL: Duration = Duration::from_secs(270);
-/// At the wake edge a connection that carried nothing for this long is checked: a router may have dropped it silently.
-const CHECK_AFTER: Duration = Duration::from_secs(30);
+/// At the wake edge a connection that carried nothing for this long is checked (it costs no token, and hides behind the
+/// person's speech): a router may have dropped it silently.
+const CHECK_AFTER: Duration = Duration::from_secs(2);
 /// The cache is read again at the wake edge when it would end within this time.
 const CACHE_MARGIN: Duration = Duration::from_secs(60);
 /// A server that closes each connection at once is not called more often.
