@@ -62,7 +62,6 @@ pub struct Stages {
 }
 
 /// What happened in a turn's task.
-#[derive(Debug)]
 pub(super) enum News {
     /// The transcript.
     Heard(Transcript),
