@@ -190,7 +190,17 @@ fn feed(pcm: &mut dyn PlaybackPcm, stream: &mut Stream, mixer: &mut Mixer, share
     while room > 0 {
         if stream.left.is_empty() {
             let mono = &mut stream.mono[..room.min(format.period)];
-            mixer.fill(mono, leaves, &shared.live);
+            let mut made = mixer.fill(mono, leaves, &shared.live);
+            // Sound that the worker has not made yet is no gap while the queue lasts: the bell rings when it has.
+            let lasts = stream.idle < format.target && stream.queued > 2 * format.period;
+            if made < mono.len() && !(lasts && mixer.speaking()) {
+                mixer.pad(&mut mono[made..]);
+                made = mono.len();
+            }
+            if made == 0 {
+                break;
+            }
+            let mono = &mono[..made];
             encode(&format, mono, &mut stream.bytes[..mono.len() * size]);
             stream.left = 0..mono.len() * size;
         }

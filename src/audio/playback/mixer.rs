@@ -115,6 +115,11 @@ impl Mixer {
         self.sound.is_none() && self.turn.as_ref().is_none_or(|turn| turn.fade.is_none())
     }
 
+    /// A turn plays, or waits for sound of its own.
+    pub fn speaking(&self) -> bool {
+        self.turn.as_ref().is_some_and(|turn| turn.fade.is_none())
+    }
+
     /// Notes were written since the last call.
     pub fn noted(&mut self) -> bool {
         std::mem::take(&mut self.noted)
@@ -130,8 +135,9 @@ impl Mixer {
         }
     }
 
-    /// Fills `out`, whose first sample leaves the converter at `at`; `live` is the epoch that may play.
-    pub fn fill(&mut self, out: &mut [f32], at: Mono, live: &AtomicU64) {
+    /// Fills the begin of `out`, whose first sample leaves the converter at `at`, with what there is to play; gives the
+    /// number of samples. `live` is the epoch that may play.
+    pub fn fill(&mut self, out: &mut [f32], at: Mono, live: &AtomicU64) -> usize {
         let rate = self.rate.max(1);
         let instant = |done: usize| at + Duration::from_nanos(done as u64 * 1_000_000_000 / u64::from(rate));
         let mut done = 0;
@@ -152,17 +158,23 @@ impl Mixer {
                 break;
             }
         }
-        if done < out.len() {
-            out[done..].fill(0.0);
-            self.last = 0.0;
-            if let Some(turn) = &mut self.turn
-                && turn.heard > 0
-                && !turn.starving
-            {
-                turn.starving = true;
-                turn.starved += 1;
-                self.note(Note::Starved);
-            }
+        done
+    }
+
+    /// Fills `out` with silence, where there is nothing to play; inside a turn that is a gap.
+    pub fn pad(&mut self, out: &mut [f32]) {
+        if out.is_empty() {
+            return;
+        }
+        out.fill(0.0);
+        self.last = 0.0;
+        if let Some(turn) = &mut self.turn
+            && turn.heard > 0
+            && !turn.starving
+        {
+            turn.starving = true;
+            turn.starved += 1;
+            self.note(Note::Starved);
         }
     }
 

@@ -37,7 +37,8 @@ impl Bench {
     fn fill(&mut self, frames: usize) -> Vec<f32> {
         let mut out = vec![9.0; frames];
         let at = BASE + Duration::from_nanos(self.frames * 62_500);
-        self.mixer.fill(&mut out, at, &self.shared.live);
+        let made = self.mixer.fill(&mut out, at, &self.shared.live);
+        self.mixer.pad(&mut out[made..]);
         self.feeder.deliver();
         self.frames += frames as u64;
         out
