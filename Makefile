@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup build demo test check bench install uninstall clean
+.PHONY: help setup build demo test check bench bench-models install uninstall clean
 
 # Rust as rustup puts it, also in a shell that has not read its profile.
 export PATH := $(PATH):$(or $(CARGO_HOME),$(HOME)/.cargo)/bin
@@ -20,7 +20,7 @@ udev := $(SYSLIBDIR)/udev/rules.d/60-elio-gpio.rules
 onnxruntime = $(lastword $(sort $(wildcard target/onnxruntime/*/libonnxruntime.so)))
 
 help: ## This list
-	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 21
 
 setup: ## Install what is missing: system packages, libonnxruntime (done by demo and test too)
 	@.ci/setup
@@ -41,6 +41,20 @@ check: setup ## Format and lints, as .ci/run checks them
 
 bench: setup ## Time the hot paths (minutes)
 	@$(CARGO) bench --locked $(features) $(ARGS)
+
+bench_venv := target/bench-models/venv
+
+bench-models: ## Make models of random weights at real sizes (1.1 GB in target/bench-models)
+	@python=python3; \
+	if ! python3 -c 'import numpy, onnx' 2>/dev/null; then \
+	    python=$(bench_venv)/bin/python; \
+	    cmp -s benches/models/requirements.txt $(bench_venv)/requirements.txt || { \
+	        echo "bench-models: installing numpy and onnx in $(bench_venv)" >&2; \
+	        python3 -m venv --clear $(bench_venv) && $$python -m pip install --quiet --disable-pip-version-check \
+	            --require-hashes -r benches/models/requirements.txt && \
+	        cp benches/models/requirements.txt $(bench_venv)/; } || exit; \
+	fi; \
+	$$python benches/models/make $(ARGS)
 
 install: ## Install what make build made, for every user (PREFIX, DESTDIR); as root
 	@test -x target/release/elio || { echo "install: nothing is built yet: make setup build" >&2; exit 1; }

@@ -10,6 +10,8 @@ use std::process::{Child, Command, Stdio};
 
 use serde_json::{Map, Value};
 
+mod common;
+
 /// The faults that the script asks for; each gets a server.
 const FAULTS: &[&str] = &[
     "crlf",
@@ -55,35 +57,9 @@ fn serve(dir: &Path, arguments: &[&str]) -> (Served, String, PathBuf) {
     (served, text("base_url"), PathBuf::from(text("ca")))
 }
 
-fn succeed(what: &str, command: &mut Command) {
-    let status = command.status().unwrap_or_else(|e| panic!("{what}: {e}; python3 with its venv module is needed"));
-    assert!(
-        status.success(),
-        "{what} failed (see above). Needed: Python 3.10 or newer with the venv module (Debian and Ubuntu: \
-         `apt-get install python3-venv`) and, the first time, a way to the Python package index"
-    );
-}
-
-/// The interpreter of an environment that holds exactly what the requirements say.
-fn python() -> PathBuf {
-    let wanted = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/sdk/requirements.txt");
-    let venv = Path::new(env!("CARGO_TARGET_TMPDIR")).join("sdk-venv");
-    let (python, installed) = (venv.join("bin/python"), venv.join("requirements.txt"));
-    let same = std::fs::read(&installed).is_ok_and(|have| have == std::fs::read(&wanted).unwrap());
-    if !same || !python.exists() {
-        succeed("making the environment", Command::new("python3").args(["-m", "venv", "--clear"]).arg(&venv));
-        let mut pip = Command::new(&python);
-        pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--require-hashes", "-r"]);
-        succeed("installing the SDK", pip.arg(&wanted));
-        // Last, so that an environment that was left half made is made anew.
-        std::fs::copy(&wanted, &installed).unwrap();
-    }
-    python
-}
-
 #[test]
 fn the_official_python_sdk_cannot_tell() {
-    let python = python();
+    let python = common::python("tests/sdk/requirements.txt", "sdk-venv");
     let dir = tempfile::tempdir().unwrap();
     let (plain, plain_url, ca) = serve(&dir.path().join("plain"), &[]);
     let mut served = vec![plain];

@@ -48,6 +48,33 @@ pub fn json(output: &Output) -> Value {
     serde_json::from_slice(&output.stdout).expect("one JSON document on standard output")
 }
 
+/// The interpreter of an environment under `target/` that holds exactly what a file of pinned requirements says; made
+/// once for each state of that file.
+pub fn python(requirements: &str, name: &str) -> PathBuf {
+    let wanted = repository().join(requirements);
+    let venv = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let (python, installed) = (venv.join("bin/python"), venv.join("requirements.txt"));
+    let same = std::fs::read(&installed).is_ok_and(|have| have == std::fs::read(&wanted).unwrap());
+    if !same || !python.exists() {
+        succeed("making the environment", Command::new("python3").args(["-m", "venv", "--clear"]).arg(&venv));
+        let mut pip = Command::new(&python);
+        pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--require-hashes", "-r"]);
+        succeed("installing its packages", pip.arg(&wanted));
+        // Last, so that an environment that was left half made is made anew.
+        std::fs::copy(&wanted, &installed).unwrap();
+    }
+    python
+}
+
+fn succeed(what: &str, command: &mut Command) {
+    let status = command.status().unwrap_or_else(|e| panic!("{what}: {e}; python3 with its venv module is needed"));
+    assert!(
+        status.success(),
+        "{what} failed (see above). Needed: Python 3.10 or newer with the venv module (Debian and Ubuntu: \
+         `apt-get install python3-venv`) and, the first time, a way to the Python package index"
+    );
+}
+
 /// A running `elio sim`; ends with the value.
 pub struct SimProcess {
     child: Child,
