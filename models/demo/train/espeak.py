@@ -8,7 +8,7 @@ import ctypes
 
 import numpy as np
 
-AUDIO_OUTPUT_RETRIEVAL, PHONEME_EVENTS_IN_IPA = 1, 3
+AUDIO_OUTPUT_SYNCHRONOUS, PHONEME_EVENTS_IN_IPA = 2, 3
 RATE, PITCH, RANGE = 1, 3, 4
 WORD, PHONEME = 1, 7
 POSITION_CHARACTER, CHARACTERS_UTF8 = 1, 1
@@ -51,8 +51,8 @@ def _heard(samples, count, events):
     return 0
 
 
-# Samples a second of everything that `say` returns.
-SAMPLE_RATE = _library.espeak_Initialize(AUDIO_OUTPUT_RETRIEVAL, 0, None, PHONEME_EVENTS_IN_IPA)
+# Samples a second of everything that `say` returns. Synchronous: the library's own thread is asked by naps of 20 ms.
+SAMPLE_RATE = _library.espeak_Initialize(AUDIO_OUTPUT_SYNCHRONOUS, 0, None, PHONEME_EVENTS_IN_IPA)
 _library.espeak_SetSynthCallback(_heard)
 
 
@@ -67,6 +67,5 @@ def say(text, voice, speed=150, pitch=50, pitch_range=50):
         told.clear()
     line = text.encode()
     _library.espeak_Synth(line, len(line) + 1, 0, POSITION_CHARACTER, 0, CHARACTERS_UTF8, None, None)
-    _library.espeak_Synchronize()
     sound = np.concatenate(_sound) if _sound else np.zeros(0, np.int16)
     return sound, list(_words), list(_phonemes)

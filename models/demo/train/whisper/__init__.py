@@ -1,0 +1,1 @@
+"""The demo's Whisper: sentences, the voices that say them, clips, network, training, examination."""
