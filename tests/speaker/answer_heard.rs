@@ -12,10 +12,10 @@ use tokio_util::sync::CancellationToken;
 use super::rig::{self, AUDIBLE};
 
 const QUESTIONS: [(&str, Language); 4] = [
-    ("tell me a joke", Language::En),
-    ("quelle heure est-il", Language::Fr),
-    ("what is the weather like today", Language::En),
-    ("mets de la musique classique", Language::Fr),
+    ("Tell me a joke.", Language::En),
+    ("Quel temps fait-il aujourd'hui ?", Language::Fr),
+    ("Turn on the kitchen lights.", Language::En),
+    ("Mets de la musique classique.", Language::Fr),
 ];
 /// The lead that the voice leaves before an answer, and what the speaker may add.
 const LEAD: Duration = Duration::from_millis(15 + 5);

@@ -2,14 +2,14 @@
 
 use elio::latency::Outcome;
 
-use super::rig::{self, JOKE, TIME};
+use super::rig::{self, JOKE, WEATHER};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn five_turns_open_no_connection_and_read_the_cache() {
     let (mut rig, _dir) = rig::start(&["tts.speed=2"]).await;
     let before = rig.sim().unwrap().connections();
     let mut ids = std::collections::HashSet::new();
-    for question in [JOKE, TIME, JOKE, TIME, JOKE] {
+    for question in [JOKE, WEATHER, JOKE, WEATHER, JOKE] {
         let spoken = rig.ask(rig::clip(question)).await.unwrap();
         let record = &spoken.report.record;
         assert_eq!((spoken.report.transcript.as_str(), &record.outcome), (question.1, &Outcome::Answered));

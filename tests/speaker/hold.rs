@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use elio::latency::Outcome;
 
-use super::rig::{self, JOKE, TIME};
+use super::rig::{self, JOKE, WEATHER};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_release_and_the_grace_end_the_turn() {
     let (mut rig, _dir) = rig::start(&["wake.mode=hold"]).await;
     let mut before: Vec<String> = Vec::new();
-    for question in [JOKE, TIME] {
+    for question in [JOKE, WEATHER] {
         rig.press();
         tokio::time::sleep(Duration::from_millis(250)).await;
         let release = rig.say(rig::clip(question)).await;

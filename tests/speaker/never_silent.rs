@@ -13,13 +13,13 @@ use elio::tts::{Pause, Utterance};
 use elio::turn::Phrase;
 use tokio_util::sync::CancellationToken;
 
-use super::rig::{self, JOKE, TIME, audible};
+use super::rig::{self, JOKE, WEATHER, audible};
 
 /// A question's name, its words, and the language of the answer.
 type Question = ((&'static str, &'static str), Language);
 
 const EN: Question = (JOKE, Language::En);
-const FR: Question = (TIME, Language::Fr);
+const FR: Question = (WEATHER, Language::Fr);
 
 /// Quick answers; a stalled one is given up soon, yet not where the machine is merely busy.
 const SETTINGS: &[&str] = &["wake.mode=hold", "wake.grace=20ms", "claude.first_text_timeout=3s", "tts.speed=2"];

@@ -9,7 +9,7 @@ use elio::daemon::{Rig, Spoken};
 use elio::latency::Outcome;
 use elio::turn::Visible;
 
-use super::rig::{self, AUDIBLE, JOKE, TIME};
+use super::rig::{self, AUDIBLE, JOKE, WEATHER};
 
 /// The device's queue, a period of it, and the fade.
 const QUEUE: Duration = Duration::from_millis(30 + 10 + 5);
@@ -67,7 +67,7 @@ async fn stops_the_answer() {
     let (mut rig, _dir) = rig::start(&[]).await;
     let first = interrupted(&mut rig, rig::clip(JOKE)).await;
     rig::idle(&mut rig).await;
-    let second = rig.ask(rig::clip(TIME)).await.unwrap();
+    let second = rig.ask(rig::clip(WEATHER)).await.unwrap();
     follows(&rig, &first, &second).await;
 }
 
@@ -75,14 +75,14 @@ async fn is_the_next_question() {
     let (mut rig, _dir) = rig::start(&["wake.mode=hold"]).await;
     let first = interrupted(&mut rig, rig::clip(JOKE)).await;
     rig.shows(Visible::Listening).await.unwrap();
-    rig.say(rig::clip(TIME)).await;
+    rig.say(rig::clip(WEATHER)).await;
     let second = rig.answer().await.unwrap();
     follows(&rig, &first, &second).await;
 }
 
 async fn follows(rig: &Rig, first: &Spoken, second: &Spoken) {
     let report = &second.report;
-    assert_eq!((report.transcript.as_str(), &report.record.outcome), (TIME.1, &Outcome::Answered));
+    assert_eq!((report.transcript.as_str(), &report.record.outcome), (WEATHER.1, &Outcome::Answered));
     assert_eq!(report.heard, report.reply);
     let old = first.report.instants.playback_end.unwrap();
     silent(rig, old + QUEUE, report.instants.first_audible.unwrap() - Duration::from_millis(10));

@@ -14,8 +14,8 @@ use tempfile::TempDir;
 /// −50 dBFS of 16-bit samples.
 pub const AUDIBLE: i16 = 104;
 /// The recorded questions that are asked here, word for word.
-pub const JOKE: (&str, &str) = ("en-joke.wav", "tell me a joke");
-pub const TIME: (&str, &str) = ("fr-time.wav", "quelle heure est-il");
+pub const JOKE: (&str, &str) = ("en-joke.wav", "Tell me a joke.");
+pub const WEATHER: (&str, &str) = ("fr-weather.wav", "Quel temps fait-il aujourd'hui ?");
 
 /// Short answers, so that a turn takes few seconds.
 const REPLIES: &str = r#"
