@@ -106,6 +106,7 @@ pub fn changed_sections(old: &Config, new: &Config) -> Vec<&'static str> {
         ("audio.playback", old.playback != new.playback),
         ("wake", old.wake != new.wake),
         ("endpoint", old.endpoint != new.endpoint),
+        ("speculation", old.speculation != new.speculation),
         ("stt", old.stt != new.stt),
         ("claude", old.claude != new.claude),
         ("tts", old.tts != new.tts),

@@ -67,6 +67,11 @@ pub(super) fn read(r: &mut Reader<'_>) -> Config {
             max_turn: r.get("endpoint.max_turn", secs(30), time(secs(1)..=secs(120))),
             threshold: r.get("endpoint.threshold", 0.5, float(0.0..=1.0)),
         },
+        speculation: SpeculationSettings {
+            tries: r.get("speculation.tries", 3, int(0..=10)),
+            after: r.get("speculation.after", ms(150), time(ms(50)..=secs(2))),
+            daily_tokens: r.get("speculation.daily_tokens", 50_000, int(0..=100_000_000)),
+        },
         stt: SttSettings {
             model: r.get("stt.model", "whisper-base-q5_1".into(), model(".bin")),
             threads: r.opt("stt.threads", int(THREADS)),

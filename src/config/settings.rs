@@ -38,6 +38,8 @@ pub struct Config {
     pub wake: WakeSettings,
     /// `[endpoint]`
     pub endpoint: EndpointSettings,
+    /// `[speculation]`
+    pub speculation: SpeculationSettings,
     /// `[stt]`
     pub stt: SttSettings,
     /// `[claude]`
@@ -173,6 +175,17 @@ pub struct EndpointSettings {
     pub max_turn: Duration,
     /// VAD score from 0 to 1 at which a frame counts as speech.
     pub threshold: f32,
+}
+
+/// `[speculation]`
+#[derive(Clone, Debug, PartialEq)]
+pub struct SpeculationSettings {
+    /// Answers that are prepared in one turn before it has ended; 0: none.
+    pub tries: u32,
+    /// Silence after which the first is begun.
+    pub after: Duration,
+    /// Tokens, input and output, of answers that nobody heard, in 24 hours; then nothing is prepared until the next.
+    pub daily_tokens: u64,
 }
 
 /// `[stt]`

@@ -23,7 +23,7 @@ use crate::claude::{ApiKey, Claude, ClaudeError};
 use crate::clock::{Mono, SystemClock};
 use crate::config::Config;
 use crate::latency::{RecordSink, Spool, SpoolError};
-use crate::turn::{self, Feeds, Outlets, RunnerSettings, Stages, TurnReport, Visible};
+use crate::turn::{self, Feeds, Outlets, Rules, RunnerSettings, Stages, TurnReport, Visible};
 use crate::wake::{Wake, WakeError, WakeEvent};
 
 /// The connection, the devices and the mute switch change without a turn: they are looked at this often.
@@ -223,9 +223,12 @@ fn first_status(config: &Config, engines: &Engines, begun: Mono) -> Status {
 /// What the runner needs of a configuration.
 pub(super) fn runner_settings(config: &Config, prefix: &str) -> RunnerSettings {
     RunnerSettings {
-        mode: config.wake.mode,
-        grace: config.wake.grace,
-        endpoint: config.endpoint.clone(),
+        rules: Rules {
+            mode: config.wake.mode,
+            grace: config.wake.grace,
+            endpoint: config.endpoint.clone(),
+            speculation: config.speculation.clone(),
+        },
         preroll: config.capture.preroll,
         language: config.language.speak,
         history_exchanges: config.claude.history_exchanges,

@@ -31,15 +31,21 @@ pub fn stages(at: &Instants, record: &Record) -> Vec<Stage> {
     let Some(zero) = at.speech_end else { return Vec::new() };
     let hearing_from = at.stt_final.zip(record.stt_compute_ms).map(|(end, compute)| end.ms_since(zero) - compute);
     let since = |instant: Option<Mono>| instant.map(|instant| instant.ms_since(zero));
+    let ready = since(at.tts_first_pcm);
     let all = [
         ("endpoint", Some(0.0), since(at.commit)),
         ("hearing", hearing_from, since(at.stt_final)),
         ("first token", since(at.llm_sent), since(at.llm_first_text)),
         ("first chunk", since(at.llm_first_text), since(at.chunk_ready)),
         ("voice", since(at.chunk_ready), since(at.tts_first_pcm)),
-        ("sound out", since(at.tts_first_pcm), since(at.first_audible)),
+        ("held", ready, ready.and(since(at.commit))),
+        ("sound out", ready.map(|ready| ready.max(since(at.commit).unwrap_or(ready))), since(at.first_audible)),
     ];
-    all.into_iter().filter_map(|(name, start, end)| Some(Stage { name, start_ms: start?, end_ms: end? })).collect()
+    let held = record.held_ms.is_some_and(|held| held > 0.0);
+    all.into_iter()
+        .filter(|(name, ..)| held || *name != "held")
+        .filter_map(|(name, start, end)| Some(Stage { name, start_ms: start?, end_ms: end? }))
+        .collect()
 }
 
 /// The waterfall as lines of text, `indent` spaces before each.
@@ -65,7 +71,6 @@ pub fn svg(turns: &[(String, Vec<Stage>, f64)]) -> String {
     const LEFT: f64 = 120.0;
     const RIGHT: f64 = 90.0;
     const ROW: f64 = 20.0;
-    const COLOURS: [&str; 6] = ["#8a96a3", "#2f6fb0", "#d9822b", "#6b4fa3", "#2e8b57", "#b8433f"];
     let longest = turns.iter().map(|(_, _, total)| *total).fold(1.0, f64::max);
     let x = |ms: f64| LEFT + ms.max(0.0) / longest * (WIDTH - LEFT - RIGHT);
     let mut body = String::new();
@@ -78,7 +83,16 @@ pub fn svg(turns: &[(String, Vec<Stage>, f64)]) -> String {
             body,
             "<text x=\"{place}\" y=\"{y}\" text-anchor=\"end\" font-weight=\"bold\">{total:.0} ms</text>"
         );
-        for (stage, colour) in stages.iter().zip(COLOURS) {
+        for stage in stages {
+            let colour = match stage.name {
+                "endpoint" => "#8a96a3",
+                "hearing" => "#2f6fb0",
+                "first token" => "#d9822b",
+                "first chunk" => "#6b4fa3",
+                "voice" => "#2e8b57",
+                "held" => "#c9ced4",
+                _ => "#b8433f",
+            };
             let (start, end, top) = (x(stage.start_ms), x(stage.end_ms), y + 6.0);
             y += ROW;
             let width = (end - start).max(1.5);

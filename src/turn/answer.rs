@@ -11,6 +11,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio_util::sync::CancellationToken;
 
 use super::Phrase;
+use super::guess::Meter;
 use crate::audio::Playback;
 use crate::claude::wire::Message;
 use crate::claude::{AnswerEvent, AnswerHead, AnswerStream, Answerer, ClaudeError, Question, StopReason, Usage};
@@ -102,15 +103,56 @@ pub(super) struct TurnVoice {
     state: Mutex<VoiceState>,
 }
 
-#[derive(Clone, Copy, Default)]
+#[derive(Default)]
 struct VoiceState {
     begun: bool,
     silenced: bool,
+    /// Sound of a guess waits for the commit, and whether it is complete.
+    held: Option<(Vec<Spoken>, bool)>,
 }
 
 impl TurnVoice {
     pub(super) fn new(turn: u64) -> Self {
         Self { turn, state: Mutex::default() }
+    }
+
+    /// The voice of a guess: its sound waits until [`TurnVoice::release`].
+    pub(super) fn held(turn: u64) -> Self {
+        let state = VoiceState { held: Some(Default::default()), ..VoiceState::default() };
+        Self { turn, state: Mutex::new(state) }
+    }
+
+    /// The guess was right: what waits is queued, and what comes is queued as it comes.
+    pub(super) fn release(&self, player: &dyn Player) {
+        loop {
+            let mut state = self.state();
+            let Some((waiting, complete)) = &mut state.held else { return };
+            let waiting = std::mem::take(waiting);
+            if waiting.is_empty() {
+                let complete = *complete;
+                state.held = None;
+                if complete {
+                    player.finish(self.turn);
+                }
+                return;
+            }
+            let begins = !state.begun && !state.silenced;
+            state.begun |= begins;
+            // What the task adds meanwhile waits behind this: the order of the words holds.
+            drop(state);
+            if begins {
+                player.begin(self.turn);
+            }
+            waiting.iter().for_each(|spoken| player.push(self.turn, spoken.rate, &spoken.samples));
+        }
+    }
+
+    /// No more sound of this turn comes.
+    pub(super) fn finish(&self, player: &dyn Player) {
+        match &mut self.state().held {
+            Some((_, complete)) => *complete = true,
+            None => player.finish(self.turn),
+        }
     }
 
     /// Sound of this turn was queued.
@@ -130,7 +172,18 @@ impl TurnVoice {
     }
 
     pub(super) fn push(&self, player: &dyn Player, spoken: Spoken) -> SpokenFacts {
+        let facts = SpokenFacts {
+            audio: Duration::from_secs_f64(spoken.samples.len() as f64 / f64::from(spoken.rate.max(1))),
+            lead_silence: spoken.lead_silence,
+            first_pcm: spoken.first_pcm,
+            done: spoken.done,
+            voice: spoken.voice.clone(),
+        };
         let mut state = self.state();
+        if let Some((waiting, _)) = &mut state.held {
+            waiting.push(spoken);
+            return facts;
+        }
         if !state.begun && !state.silenced {
             state.begun = true;
             player.begin(self.turn);
@@ -138,38 +191,34 @@ impl TurnVoice {
         // A long push must not make a cancel wait. The player itself refuses a turn that was cancelled.
         drop(state);
         player.push(self.turn, spoken.rate, &spoken.samples);
-        SpokenFacts {
-            audio: Duration::from_secs_f64(spoken.samples.len() as f64 / f64::from(spoken.rate.max(1))),
-            lead_silence: spoken.lead_silence,
-            first_pcm: spoken.first_pcm,
-            done: spoken.done,
-            voice: spoken.voice,
-        }
+        facts
     }
 }
 
 /// What the task needs of its turn.
 pub(super) struct Job {
-    pub(super) turn: u64,
     pub(super) clip: Clip,
     pub(super) history: Vec<Message>,
     /// What the model is told of the moment, for the language that was heard.
     pub(super) context: Arc<dyn Fn(Language) -> String + Send + Sync>,
     pub(super) voice: Arc<TurnVoice>,
+    pub(super) meter: Meter,
     pub(super) cancel: CancellationToken,
 }
 
-/// Sends news of one turn.
+/// Sends news of one task of a turn.
 #[derive(Clone)]
 pub(super) struct Teller {
     pub(super) turn: u64,
-    pub(super) news: UnboundedSender<(u64, News)>,
+    /// The tasks of a turn (guesses, the answer, ready lines) in the order of their begin.
+    pub(super) task: u32,
+    pub(super) news: UnboundedSender<(u64, u32, News)>,
 }
 
 impl Teller {
     fn tell(&self, news: News) {
         // A runner that is gone has no more use for news.
-        let _ = self.news.send((self.turn, news));
+        let _ = self.news.send((self.turn, self.task, news));
     }
 }
 
@@ -221,7 +270,7 @@ async fn run(job: Job, stages: &Stages, teller: &Teller) -> Result<(), Failure> 
     let stream = asked.map_err(|error| Failure::of_claude(&error, false))?;
     teller.tell(News::Asked(stream.head().clone()));
     let (chunks, spoken_chunks) = unbounded_channel();
-    let reading = read(stream, language, chunks, stages, teller);
+    let reading = read(stream, language, chunks, &job.meter, stages, teller);
     let speaking = speak(spoken_chunks, language, &job.voice, &job.cancel, stages, teller);
     // A voice that fails ends the turn at once, for the person hears nothing more; a stream that fails does not: what
     // was written before is spoken, and the apology comes after it.
@@ -230,7 +279,7 @@ async fn run(job: Job, stages: &Stages, teller: &Teller) -> Result<(), Failure> 
     if audible.is_zero() {
         return Err(Failure::new("empty", Phrase::Failed, "the answer holds nothing that can be spoken"));
     }
-    stages.player.finish(job.turn);
+    job.voice.finish(&*stages.player);
     teller.tell(News::Queued);
     Ok(())
 }
@@ -240,6 +289,7 @@ async fn read(
     mut stream: Box<dyn AnswerStream>,
     language: Language,
     chunks: UnboundedSender<Chunk>,
+    meter: &Meter,
     stages: &Stages,
     teller: &Teller,
 ) -> Result<(), Failure> {
@@ -263,9 +313,11 @@ async fn read(
                     teller.tell(News::FirstText { at, usage: stream.usage() });
                 }
                 texts += 1;
+                meter.text(&text);
                 hand_over(splitter.push(&text));
             }
             AnswerEvent::Done { at, stop, usage, .. } => {
+                meter.counted(usage.output());
                 teller.tell(News::Written { at, usage });
                 hand_over(splitter.finish());
                 if stop == StopReason::Refusal {
@@ -324,7 +376,7 @@ pub(super) async fn say(
     match cancel.run_until_cancelled(stages.tts.speak(utterance)).await {
         Some(Ok(spoken)) => {
             let spoken = voice.push(&*stages.player, spoken);
-            stages.player.finish(teller.turn);
+            voice.finish(&*stages.player);
             teller.tell(News::Spoken { written: String::new(), spoken });
             teller.tell(News::Queued);
         }

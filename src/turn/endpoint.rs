@@ -87,19 +87,19 @@ impl Endpointer {
         if self.newest.since(self.wake) >= self.settings.max_turn {
             return Verdict::TooLong;
         }
-        match self.last_speech {
-            // Speech of the pre-roll alone is not an answer to the wake edge: give the person time to begin.
-            Some(last) if last > self.wake => {
-                let silent_from = (last - VAD_HANGOVER).max(self.last_voiced.unwrap_or(last));
-                if self.newest.since(silent_from) >= self.settings.silence {
-                    Verdict::Ended
-                } else {
-                    Verdict::Listening
-                }
-            }
-            _ if self.newest.since(self.wake) >= self.settings.no_speech => Verdict::Nothing,
+        match self.silence() {
+            Some(silence) if silence >= self.settings.silence => Verdict::Ended,
+            None if self.newest.since(self.wake) >= self.settings.no_speech => Verdict::Nothing,
             _ => Verdict::Listening,
         }
+    }
+
+    /// Silence since the person spoke; none before that. Speech of the pre-roll alone is not an answer to the wake
+    /// edge: the person gets time to begin.
+    pub fn silence(&self) -> Option<Duration> {
+        let last = self.last_speech.filter(|last| *last > self.wake)?;
+        let silent_from = (last - VAD_HANGOVER).max(self.last_voiced.unwrap_or(last));
+        Some(self.newest.since(silent_from))
     }
 
     /// Capture time up to which frames have come.

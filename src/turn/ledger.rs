@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::answer::{News, TurnVoice};
+use super::guess::Guess;
 use super::heard::{SpokenChunk, heard_text};
 use crate::audio::Frame;
 use crate::claude::Usage;
@@ -58,6 +59,12 @@ pub(super) struct Ledger {
     pub(super) facts: Facts,
     /// All of the turn's sound has left the speaker, or was dropped.
     pub(super) silent_again: bool,
+    /// The answer that is prepared while the person may still go on.
+    pub(super) guess: Option<Guess>,
+    /// Tasks that were begun for the turn.
+    pub(super) tasks: u32,
+    /// The task of the answer that counts: news of an earlier one are of a guess that was wrong.
+    pub(super) answer: u32,
     transcript: String,
     chunks: Vec<SpokenChunk>,
     heard: Duration,
@@ -77,6 +84,9 @@ impl Ledger {
             instants: Instants { wake: Some(wake), ..Instants::default() },
             facts,
             silent_again: false,
+            guess: None,
+            tasks: 0,
+            answer: 0,
             transcript: String::new(),
             chunks: Vec::new(),
             heard: Duration::ZERO,
@@ -98,6 +108,23 @@ impl Ledger {
         }
         self.speech_after = if frame.speech >= threshold { self.speech_after + 1 } else { 0 };
         self.facts.cut_off_suspected |= self.speech_after >= CUT_OFF_FRAMES;
+    }
+
+    /// Number of the task that begins now.
+    pub(super) fn new_task(&mut self) -> u32 {
+        self.tasks += 1;
+        self.tasks
+    }
+
+    /// The guess was wrong, or nobody waits for it any more: its work ends. Gives the tokens that it cost, input and
+    /// output.
+    pub(super) fn drop_guess(&mut self) -> u64 {
+        let Some(guess) = self.guess.take() else { return 0 };
+        guess.cancel.cancel();
+        let (input, output) = guess.spent();
+        self.facts.speculations += u32::from(guess.asked());
+        self.facts.wasted_output_tokens += output;
+        input + output
     }
 
     /// Writes down what the turn's task tells.

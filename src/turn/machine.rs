@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::{Endpointer, Hearing, Phrase, Verdict, Visible};
 use crate::clock::Mono;
-use crate::config::{EndpointSettings, WakeMode};
+use crate::config::{EndpointSettings, SpeculationSettings, WakeMode};
 use crate::latency::Outcome;
 
 /// Frames of the grace may come this late before the commit stops waiting for them.
@@ -19,6 +19,22 @@ const STUCK: Duration = Duration::from_secs(60);
 const DEAF: Duration = Duration::from_secs(5);
 /// A ready line that has not been spoken by then never will be.
 const CLOSING: Duration = Duration::from_secs(20);
+
+/// A soft last consonant may still be voiced by so much after a guess: the person has not gone on speaking.
+const SOFT_TAIL: Duration = Duration::from_millis(32);
+
+/// By what a turn is heard.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rules {
+    /// `wake.mode`
+    pub mode: WakeMode,
+    /// `wake.grace`
+    pub grace: Duration,
+    /// `[endpoint]`
+    pub endpoint: EndpointSettings,
+    /// `[speculation]`
+    pub speculation: SpeculationSettings,
+}
 
 /// What ended the person's turn, for the record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,7 +96,11 @@ pub enum Input {
 pub enum Command {
     /// Begin turn `turn`: collect frames from the pre-roll on.
     Listen { turn: u64, wake: Mono },
-    /// The person has finished: transcribe what was collected and answer it.
+    /// The person may have finished: prepare the answer to what was collected, unheard.
+    Guess { turn: u64 },
+    /// The person goes on: the guess was wrong, drop its work.
+    Retract { turn: u64 },
+    /// The person has finished: answer what was collected, by the guess that stands or from the start.
     Commit { turn: u64, by: EndedBy },
     /// Say a ready line in turn `turn`, after what is already queued.
     Say { turn: u64, phrase: Phrase },
@@ -118,43 +138,45 @@ enum Phase {
 /// The state machine.
 #[derive(Debug)]
 pub struct Machine {
-    mode: WakeMode,
-    grace: Duration,
-    endpoint: EndpointSettings,
+    rules: Rules,
     phase: Phase,
     turn: u64,
+    /// The acoustic end at which the guess that stands was made.
+    guess: Option<Mono>,
+    /// Guesses of this turn.
+    guesses: u32,
     muted: bool,
     deaf: bool,
     /// When the sound that is queued will have been played at the latest: waiting for it is not being stuck.
     sound_until: Mono,
     committed: Option<Endpointer>,
-    /// New settings that wait for the end of the turn.
-    next_settings: Option<(WakeMode, Duration, EndpointSettings)>,
+    /// New rules that wait for the end of the turn.
+    next_rules: Option<Rules>,
 }
 
 impl Machine {
     /// An idle speaker. The first turn is number 1.
-    pub fn new(mode: WakeMode, grace: Duration, endpoint: EndpointSettings) -> Self {
+    pub fn new(rules: Rules) -> Self {
         Self {
-            mode,
-            grace,
-            endpoint,
+            rules,
             phase: Phase::Idle,
             turn: 0,
+            guess: None,
+            guesses: 0,
             muted: false,
             deaf: false,
             sound_until: Mono::from_nanos(0),
             committed: None,
-            next_settings: None,
+            next_rules: None,
         }
     }
 
-    /// Takes new settings; a turn that runs ends by the ones it began with.
-    pub fn configure(&mut self, mode: WakeMode, grace: Duration, endpoint: EndpointSettings) {
+    /// Takes new rules; a turn that runs ends by the ones it began with.
+    pub fn configure(&mut self, rules: Rules) {
         if self.is_idle() {
-            (self.mode, self.grace, self.endpoint) = (mode, grace, endpoint);
+            self.rules = rules;
         } else {
-            self.next_settings = Some((mode, grace, endpoint));
+            self.next_rules = Some(rules);
         }
     }
 
@@ -295,7 +317,7 @@ impl Machine {
     }
 
     fn press(&mut self, now: Mono, at: Mono) -> Vec<Command> {
-        match (&self.phase, self.mode) {
+        match (&self.phase, self.rules.mode) {
             (Phase::Idle, _) if self.muted => {
                 self.begin(now);
                 self.apologize(now, "muted", Phrase::Muted)
@@ -322,28 +344,57 @@ impl Machine {
     }
 
     fn release(&mut self, at: Mono, by: EndedBy) -> Vec<Command> {
-        if let (Phase::Listening { ears }, WakeMode::Hold) = (&self.phase, self.mode) {
-            self.phase = Phase::Grace { ears: ears.clone(), until: at + self.grace, by };
-        }
-        Vec::new()
+        let (Phase::Listening { ears }, WakeMode::Hold) = (&self.phase, self.rules.mode) else { return Vec::new() };
+        self.phase = Phase::Grace { ears: ears.clone(), until: at + self.rules.grace, by };
+        // Who lets go has finished, but for a last word that the grace may still bring.
+        self.guess(Duration::ZERO)
     }
 
     fn frame(&mut self, now: Mono, frame: Hearing) -> Vec<Command> {
         match &mut self.phase {
             Phase::Listening { ears } => {
                 ears.push(frame);
-                match (ears.verdict(), self.mode) {
+                let verdict = ears.verdict();
+                let mut commands = self.guess(self.rules.speculation.after);
+                commands.extend(match (verdict, self.rules.mode) {
                     (Verdict::TooLong, _) | (Verdict::Ended, WakeMode::Press) => self.commit(now, EndedBy::Endpoint),
                     (Verdict::Nothing, WakeMode::Press) => self.close(now, Outcome::Silent, Phrase::NothingHeard),
                     _ => Vec::new(),
-                }
+                });
+                commands
             }
             Phase::Grace { ears, until, by } => {
                 let (until, by) = (*until, *by);
                 if frame.start < until {
                     ears.push(frame);
                 }
-                if frame.end >= until { self.commit(now, by) } else { Vec::new() }
+                let mut commands = self.guess(self.rules.speculation.after);
+                if frame.end >= until {
+                    commands.extend(self.commit(now, by));
+                }
+                commands
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// Begins a guess after `silence`, and takes back the one that stands where the person went on speaking.
+    fn guess(&mut self, silence: Duration) -> Vec<Command> {
+        let Some((ears, end)) = self.ears().and_then(|ears| Some((ears, ears.speech_end()?))) else {
+            return Vec::new();
+        };
+        let turn = self.turn;
+        match self.guess {
+            Some(guessed) if end > guessed + SOFT_TAIL => {
+                self.guess = None;
+                vec![Command::Retract { turn }]
+            }
+            None if self.guesses < self.rules.speculation.tries
+                && ears.silence().is_some_and(|so_far| so_far >= silence) =>
+            {
+                self.guess = Some(end);
+                self.guesses += 1;
+                vec![Command::Guess { turn }]
             }
             _ => Vec::new(),
         }
@@ -359,12 +410,13 @@ impl Machine {
 
     fn begin(&mut self, now: Mono) {
         self.turn += 1;
+        (self.guess, self.guesses) = (None, 0);
         self.sound_until = now;
     }
 
     fn listen(&mut self, now: Mono, wake: Mono) -> Vec<Command> {
         self.begin(now);
-        self.phase = Phase::Listening { ears: Endpointer::new(self.endpoint.clone(), wake) };
+        self.phase = Phase::Listening { ears: Endpointer::new(self.rules.endpoint.clone(), wake) };
         vec![Command::Listen { turn: self.turn, wake }]
     }
 
@@ -391,8 +443,8 @@ impl Machine {
 
     fn finish(&mut self, outcome: Outcome) -> Vec<Command> {
         self.phase = Phase::Idle;
-        if let Some((mode, grace, endpoint)) = self.next_settings.take() {
-            self.configure(mode, grace, endpoint);
+        if let Some(rules) = self.next_rules.take() {
+            self.rules = rules;
         }
         vec![Command::Finish { turn: self.turn, outcome }]
     }

@@ -21,7 +21,13 @@ struct Bench {
 
 impl Bench {
     fn new(mode: WakeMode) -> Self {
-        let machine = Machine::new(mode, Duration::from_millis(120), settings());
+        Bench::speculating(mode, 0)
+    }
+
+    fn speculating(mode: WakeMode, tries: u32) -> Self {
+        let speculation = SpeculationSettings { tries, after: Duration::from_millis(150), daily_tokens: 1_000 };
+        let machine =
+            Machine::new(Rules { mode, grace: Duration::from_millis(120), endpoint: settings(), speculation });
         Bench { machine, now: Mono::from_nanos(5_000_000_000) }
     }
 
@@ -97,6 +103,72 @@ fn press_mode_listens_until_silence_then_commits() {
     assert_eq!(bench.release(), [], "a release means nothing in press mode");
     assert_eq!(bench.hear(800, 0.9), []);
     assert_eq!(bench.hear(704, 0.0), [Command::Commit { turn: 1, by: EndedBy::Endpoint }]);
+}
+
+const GUESS: Command = Command::Guess { turn: 1 };
+const RETRACT: Command = Command::Retract { turn: 1 };
+
+#[test]
+fn a_pause_begins_a_guess_that_the_commit_finds_standing() {
+    let mut bench = Bench::speculating(WakeMode::Press, 3);
+    bench.press();
+    assert_eq!(bench.hear(800, 0.9), []);
+    assert_eq!(bench.hear(144, 0.0), [], "too short a pause");
+    assert_eq!(bench.hear(16, 0.0), [GUESS]);
+    assert_eq!(bench.machine.visible(), Visible::Listening, "a guess is not seen");
+    assert_eq!(bench.hear(544, 0.0), [Command::Commit { turn: 1, by: EndedBy::Endpoint }]);
+}
+
+#[test]
+fn speech_that_returns_takes_the_guess_back_and_the_next_pause_begins_another() {
+    let mut bench = Bench::speculating(WakeMode::Press, 2);
+    bench.press();
+    bench.hear(800, 0.9);
+    assert_eq!(bench.hear(320, 0.0), [GUESS]);
+    assert_eq!(bench.hear(320, 0.9), [RETRACT]);
+    assert_eq!(bench.hear(320, 0.0), [GUESS]);
+    assert_eq!(bench.hear(320, 0.9), [RETRACT]);
+    // The turn's tries are spent: it is committed without one.
+    assert_eq!(bench.hear(704, 0.0), [Command::Commit { turn: 1, by: EndedBy::Endpoint }]);
+}
+
+#[test]
+fn the_next_turn_has_its_own_guesses() {
+    let mut bench = Bench::speculating(WakeMode::Press, 1);
+    bench.press();
+    bench.hear(800, 0.9);
+    assert_eq!(bench.hear(320, 0.0), [GUESS]);
+    assert_eq!(bench.press(), [Command::Cancel { turn: 1 }, finish(1, Outcome::Interrupted)]);
+    bench.press();
+    bench.hear(800, 0.9);
+    assert_eq!(bench.hear(320, 0.0), [Command::Guess { turn: 2 }]);
+}
+
+#[test]
+fn a_release_begins_the_guess_and_the_grace_may_take_it_back() {
+    let mut bench = Bench::speculating(WakeMode::Hold, 3);
+    bench.press();
+    bench.hear(800, 0.9);
+    assert_eq!(bench.release(), [GUESS]);
+    assert_eq!(bench.hear(16, 0.9), [], "a soft last consonant");
+    assert_eq!(bench.hear(112, 0.0), [Command::Commit { turn: 1, by: EndedBy::Button }]);
+
+    bench.step(Input::Played);
+    bench.press();
+    bench.hear(800, 0.9);
+    assert_eq!(bench.release(), [Command::Guess { turn: 2 }]);
+    let last_word = bench.hear(128, 0.9);
+    assert_eq!(last_word, [Command::Retract { turn: 2 }, Command::Commit { turn: 2, by: EndedBy::Button }]);
+}
+
+#[test]
+fn nobody_guesses_before_a_word_was_said() {
+    for mode in [WakeMode::Press, WakeMode::Hold] {
+        let mut bench = Bench::speculating(mode, 3);
+        bench.press();
+        assert_eq!(bench.hear(1_600, 0.0), []);
+        assert_eq!(bench.release(), []);
+    }
 }
 
 #[test]
@@ -308,7 +380,8 @@ fn a_running_turn_ends_by_the_settings_it_began_with() {
     let mut bench = Bench::new(WakeMode::Press);
     bench.press();
     bench.hear(480, 0.9);
-    bench.machine.configure(WakeMode::Hold, Duration::from_millis(120), settings());
+    let rules = Rules { mode: WakeMode::Hold, ..bench.machine.rules.clone() };
+    bench.machine.configure(rules);
     assert_eq!(bench.hear(704, 0.0), [Command::Commit { turn: 1, by: EndedBy::Endpoint }]);
     bench.step(Input::Stop);
     bench.press();
@@ -349,7 +422,7 @@ proptest! {
     #[test]
     fn a_turn_ends_exactly_once(mode in any::<bool>(), script in prop::collection::vec(any_input(), 1..80)) {
         let mut bench = Bench::new(if mode { WakeMode::Hold } else { WakeMode::Press });
-        let mut finished = 0;
+        let (mut finished, mut guesses, mut standing) = (0, 0, false);
         let mut script_end = vec![(12, false, 0)];
         let mut all = script;
         all.append(&mut script_end);
@@ -372,8 +445,19 @@ proptest! {
             for command in commands {
                 let turn = match &command {
                     Command::Listen { turn, .. } | Command::Commit { turn, .. } | Command::Say { turn, .. }
-                    | Command::Cancel { turn } | Command::Finish { turn, .. } => *turn,
+                    | Command::Cancel { turn } | Command::Finish { turn, .. } | Command::Guess { turn }
+                    | Command::Retract { turn } => *turn,
                 };
+                // Guesses take turns with their ends, and there are no more of them than the rules allow.
+                match &command {
+                    Command::Listen { .. } => (guesses, standing) = (0, false),
+                    Command::Guess { .. } => {
+                        prop_assert!(!standing && guesses < 3);
+                        (guesses, standing) = (guesses + 1, true);
+                    }
+                    Command::Retract { .. } => prop_assert!(std::mem::replace(&mut standing, false)),
+                    _ => {}
+                }
                 prop_assert_eq!(turn, finished + 1, "{:?}", command);
                 if let Command::Finish { .. } = command {
                     finished += 1;

@@ -6,6 +6,7 @@
 
 mod answer;
 mod endpoint;
+mod guess;
 mod heard;
 mod ledger;
 mod machine;
@@ -16,7 +17,7 @@ mod visible;
 pub use answer::{Player, Stages};
 pub use endpoint::{Endpointer, Hearing, Verdict};
 pub use ledger::TurnReport;
-pub use machine::{Command, EndedBy, Input, Machine};
+pub use machine::{Command, EndedBy, Input, Machine, Rules};
 pub use phrases::Phrase;
 pub use runner::{Feeds, Outlets, RunnerSettings, run};
 pub use visible::Visible;

@@ -8,13 +8,14 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::answer::{self, Job, News, Stages, Teller};
+use super::answer::{self, Job, News, Stages, Teller, TurnVoice};
+use super::guess::{Budget, Guess, Meter};
 use super::ledger::{Ledger, TurnReport};
-use super::{Command, EndedBy, Hearing, Input, Machine, Phrase, Visible};
+use super::{Command, EndedBy, Hearing, Input, Machine, Phrase, Rules, Visible};
 use crate::audio::{CaptureEvent, FRAME, Frame, PlaybackEvent, PreRoll, RATE};
 use crate::claude::Memory;
 use crate::clock::Mono;
-use crate::config::{EndpointSettings, Language, WakeMode};
+use crate::config::Language;
 use crate::latency::{Facts, Outcome};
 use crate::stt::Clip;
 use crate::wake::{Source, WakeEvent};
@@ -27,12 +28,8 @@ const TAIL: Duration = Duration::from_millis(240);
 /// What the runner is told at its start, and again at a reload.
 #[derive(Clone)]
 pub struct RunnerSettings {
-    /// `wake.mode`
-    pub mode: WakeMode,
-    /// `wake.grace`
-    pub grace: Duration,
-    /// `[endpoint]`
-    pub endpoint: EndpointSettings,
+    /// By what a turn is heard.
+    pub rules: Rules,
     /// `audio.capture.preroll`
     pub preroll: Duration,
     /// The language of ready lines in a turn in which none was heard.
@@ -86,7 +83,8 @@ pub async fn run(
     force: CancellationToken,
 ) {
     let (news, told) = unbounded_channel();
-    let machine = Machine::new(settings.mode, settings.grace, settings.endpoint.clone());
+    let machine = Machine::new(settings.rules.clone());
+    let budget = Budget::new(stages.clock.now());
     let memory = Memory::new(settings.history_exchanges, settings.history_idle);
     let preroll = PreRoll::new(settings.preroll);
     let mut runner = Runner {
@@ -95,6 +93,7 @@ pub async fn run(
         outlets,
         machine,
         memory,
+        budget,
         preroll,
         news,
         current: None,
@@ -116,8 +115,9 @@ struct Runner {
     outlets: Outlets,
     machine: Machine,
     memory: Memory,
+    budget: Budget,
     preroll: PreRoll,
-    news: UnboundedSender<(u64, News)>,
+    news: UnboundedSender<(u64, u32, News)>,
     current: Option<Ledger>,
     /// A turn that is over but whose last word the speaker has not told yet.
     closing: Option<(Ledger, Outcome, Mono)>,
@@ -134,7 +134,7 @@ impl Runner {
     async fn serve(
         &mut self,
         mut feeds: Feeds,
-        mut told: UnboundedReceiver<(u64, News)>,
+        mut told: UnboundedReceiver<(u64, u32, News)>,
         cancel: CancellationToken,
         force: CancellationToken,
     ) {
@@ -158,7 +158,7 @@ impl Runner {
                 Some(settings) = feeds.settings.recv() => self.configure(settings),
                 Some(event) = feeds.wake.recv() => self.wake(event, leaving),
                 // News before playback: what is said of a sound comes before what happened to it.
-                Some((turn, news)) = told.recv() => self.told(turn, news),
+                Some((turn, task, news)) = told.recv() => self.told(turn, task, news),
                 Some(event) = feeds.playback.recv() => self.playback(event),
                 Some(event) = feeds.capture.recv() => self.capture(event),
                 () = tokio::time::sleep(wait.unwrap_or_default()), if wait.is_some() => self.tick(),
@@ -194,7 +194,7 @@ impl Runner {
     }
 
     fn configure(&mut self, settings: RunnerSettings) {
-        self.machine.configure(settings.mode, settings.grace, settings.endpoint.clone());
+        self.machine.configure(settings.rules.clone());
         if settings.preroll != self.settings.preroll {
             self.preroll = PreRoll::new(settings.preroll);
         }
@@ -245,7 +245,7 @@ impl Runner {
     }
 
     fn frame(&mut self, frame: Frame) {
-        let threshold = self.settings.endpoint.threshold;
+        let threshold = self.settings.rules.endpoint.threshold;
         if let Some(ledger) = &mut self.current {
             if self.machine.ears().is_some() {
                 ledger.collect(&frame);
@@ -292,8 +292,27 @@ impl Runner {
         }
     }
 
-    fn told(&mut self, turn: u64, news: News) {
+    fn told(&mut self, turn: u64, task: u32, news: News) {
         // Of a turn that is over, what was queued may still have been heard.
+        let Some(ledger) = self.ledger(turn) else { return };
+        if let Some(guess) = ledger.guess.as_mut().filter(|guess| guess.task == task) {
+            if let News::Failed(failure) = news {
+                // The commit asks anew, and says what is wrong if it still is.
+                log::info!("turn {turn}: an answer could not be prepared ({}): {}", failure.kind, failure.detail);
+                self.retract();
+            } else {
+                guess.news.push(news);
+            }
+            return;
+        }
+        if task < ledger.answer || ledger.answer == 0 {
+            return;
+        }
+        self.note(turn, news);
+    }
+
+    /// News of the answer, or of a ready line.
+    fn note(&mut self, turn: u64, news: News) {
         let Some(ledger) = self.ledger(turn) else { return };
         ledger.note(&news);
         if self.current.as_ref().is_none_or(|ledger| ledger.turn != turn) {
@@ -318,6 +337,8 @@ impl Runner {
         for command in commands {
             match command {
                 Command::Listen { turn, wake } => self.listen(turn, wake),
+                Command::Guess { turn } => self.guess(turn),
+                Command::Retract { .. } => self.retract(),
                 Command::Commit { turn, by } => self.commit(turn, by),
                 Command::Say { turn, phrase } => self.say(turn, phrase),
                 Command::Cancel { .. } => {
@@ -369,21 +390,66 @@ impl Runner {
         ledger.instants.commit = Some(now);
         ledger.instants.speech_start = speech_start;
         ledger.instants.speech_end = speech_end;
-        let mut samples = std::mem::take(&mut ledger.clip);
+        if let Some(guess) = ledger.guess.take() {
+            ledger.facts.speculations += u32::from(guess.asked());
+            ledger.answer = guess.task;
+            ledger.answering = guess.cancel;
+            ledger.voice = guess.voice;
+            ledger.voice.release(&*self.stages.player);
+            guess.news.into_iter().for_each(|news| self.note(turn, news));
+            return;
+        }
+        let (voice, cancel) = (ledger.voice.clone(), ledger.answering.clone());
+        if let Some(task) = self.answer(speech_end, voice, Meter::default(), cancel)
+            && let Some(ledger) = self.current.as_mut()
+        {
+            ledger.answer = task;
+        }
+    }
+
+    /// The person may have finished.
+    fn guess(&mut self, turn: u64) {
+        let now = self.now();
+        if !self.budget.allows(now, self.settings.rules.speculation.daily_tokens) {
+            return;
+        }
+        let speech_end = self.machine.ears().and_then(|ears| ears.speech_end());
+        let Some(cancel) = self.current.as_ref().map(|ledger| ledger.cancel.child_token()) else { return };
+        let (voice, meter) = (Arc::new(TurnVoice::held(turn)), Meter::default());
+        let task = self.answer(speech_end, voice.clone(), meter.clone(), cancel.clone());
+        if let Some((task, ledger)) = task.zip(self.current.as_mut()) {
+            ledger.guess = Some(Guess { task, cancel, voice, meter, news: Vec::new() });
+        }
+    }
+
+    /// The guess was wrong.
+    fn retract(&mut self) {
+        let now = self.now();
+        let wasted = self.current.as_mut().map_or(0, Ledger::drop_guess);
+        self.budget.waste(now, wasted, self.settings.rules.speculation.daily_tokens);
+    }
+
+    /// Begins the answer to what was collected so far; gives its task.
+    fn answer(
+        &mut self,
+        speech_end: Option<Mono>,
+        voice: Arc<TurnVoice>,
+        meter: Meter,
+        cancel: CancellationToken,
+    ) -> Option<u32> {
+        let history = self.memory.messages(self.now());
+        let ledger = self.current.as_mut()?;
+        let mut samples = ledger.clip.clone();
         if let (Some(start), Some(end)) = (ledger.clip_start, speech_end) {
             let keep = (end + TAIL).since(start).as_secs_f64() * f64::from(RATE);
             samples.truncate((keep as usize).max(FRAME));
         }
-        let job = Job {
-            turn,
-            clip: Clip { samples },
-            history: self.memory.messages(now),
-            context: self.settings.context.clone(),
-            voice: ledger.voice.clone(),
-            cancel: ledger.answering.clone(),
-        };
-        let teller = Teller { turn, news: self.news.clone() };
+        let context = self.settings.context.clone();
+        let task = ledger.new_task();
+        let job = Job { clip: Clip { samples }, history, context, voice, meter, cancel };
+        let teller = Teller { turn: ledger.turn, task, news: self.news.clone() };
         self.tasks.spawn(answer::answer(job, self.stages.clone(), teller));
+        Some(task)
     }
 
     fn say(&mut self, turn: u64, phrase: Phrase) {
@@ -391,8 +457,13 @@ impl Runner {
             let now = self.now();
             self.open(turn, now);
         }
+        self.retract();
         let Some(ledger) = self.current.as_mut() else { return };
-        let teller = Teller { turn, news: self.news.clone() };
+        let task = ledger.new_task();
+        if ledger.answer == 0 {
+            ledger.answer = task;
+        }
+        let teller = Teller { turn, task, news: self.news.clone() };
         ledger.answering.cancel();
         let (language, voice, cancel) = (ledger.language, ledger.voice.clone(), ledger.cancel.clone());
         self.tasks.spawn(answer::say(phrase, language, voice, cancel, self.stages.clone(), teller));
@@ -401,8 +472,11 @@ impl Runner {
     fn finish(&mut self, outcome: Outcome) {
         let Some(mut ledger) = self.current.take() else { return };
         ledger.cancel.cancel();
+        let wasted = ledger.drop_guess();
         ledger.facts.overruns = (self.outlets.overruns)().saturating_sub(ledger.facts.overruns);
-        let deadline = self.now() + LAST_WORD;
+        let now = self.now();
+        self.budget.waste(now, wasted, self.settings.rules.speculation.daily_tokens);
+        let deadline = now + LAST_WORD;
         self.settle(true);
         self.closing = Some((ledger, outcome, deadline));
         self.settle(false);

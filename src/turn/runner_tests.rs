@@ -12,6 +12,7 @@ use crate::claude::{
     AnswerEvent, AnswerHead, AnswerStream, Answerer, ClaudeError, ConnectionUse, Question, StopReason,
 };
 use crate::clock::Clock;
+use crate::config::{EndpointSettings, SpeculationSettings, WakeMode};
 use crate::latency::Instants;
 use crate::stt::{SttError, Transcribe, Transcript};
 use crate::tts::{Speak, Spoken, TtsError, Utterance};
@@ -240,16 +241,20 @@ struct Rig {
     settings: UnboundedSender<RunnerSettings>,
 }
 
+fn rules(mode: WakeMode, tries: u32) -> Rules {
+    let endpoint = EndpointSettings {
+        silence: Duration::from_millis(700),
+        no_speech: Duration::from_secs(6),
+        max_turn: Duration::from_secs(30),
+        threshold: 0.5,
+    };
+    let speculation = SpeculationSettings { tries, after: Duration::from_millis(150), daily_tokens: 1_000 };
+    Rules { mode, grace: Duration::from_millis(120), endpoint, speculation }
+}
+
 fn settings() -> RunnerSettings {
     RunnerSettings {
-        mode: WakeMode::Press,
-        grace: Duration::from_millis(120),
-        endpoint: EndpointSettings {
-            silence: Duration::from_millis(700),
-            no_speech: Duration::from_secs(6),
-            max_turn: Duration::from_secs(30),
-            threshold: 0.5,
-        },
+        rules: rules(WakeMode::Press, 0),
         preroll: Duration::from_millis(500),
         language: Language::En,
         history_exchanges: 4,
@@ -576,7 +581,7 @@ async fn a_reload_that_changes_nothing_of_it_keeps_conversation_and_pre_roll() {
     rig.report().await;
     rig.hear(480, 0.0).await;
     let mut next = settings();
-    next.endpoint.silence = Duration::from_millis(600);
+    next.rules.endpoint.silence = Duration::from_millis(600);
     rig.settings.send(next).unwrap();
     rig.question().await;
     rig.report().await;
@@ -629,7 +634,7 @@ async fn presses_in_a_storm_leave_an_idle_speaker_and_a_record_each() {
 #[tokio::test(start_paused = true)]
 async fn at_shutdown_a_press_stops_the_answer_and_begins_nothing() {
     let mut rig = Rig::new();
-    rig.settings.send(RunnerSettings { mode: WakeMode::Hold, ..settings() }).unwrap();
+    rig.settings.send(RunnerSettings { rules: rules(WakeMode::Hold, 0), ..settings() }).unwrap();
     rig.press().await;
     rig.hear(480, 0.9).await;
     rig.wake.send(WakeEvent::Released { source: Source::Button, at: rig.now() }).unwrap();
@@ -640,6 +645,9 @@ async fn at_shutdown_a_press_stops_the_answer_and_begins_nothing() {
     assert_eq!(rig.report().await.record.outcome, Outcome::Interrupted);
     rig.running.await.unwrap();
 }
+
+#[path = "speculation_tests.rs"]
+mod speculation;
 
 /// A player that counts.
 #[derive(Default)]

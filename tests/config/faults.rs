@@ -106,9 +106,9 @@ en = "x"
 "#), @r#"
     elio.toml:2: silence = "1s": unknown key; did you mean endpoint.silence?
     elio.toml:4: endpoint.colour = "red": unknown key; [endpoint] knows silence, no_speech, max_turn, threshold
-    elio.toml:5: remote: unknown section; the file knows language, audio, wake, endpoint, stt, claude, tts, latency, daemon, models
+    elio.toml:5: remote: unknown section; the file knows language, audio, wake, endpoint, speculation, stt, claude, tts, latency, daemon, models
     elio.toml:8: claude.speak = "fr": unknown key; did you mean language.speak?
-    elio.toml:9: actions: unknown section; the file knows language, audio, wake, endpoint, stt, claude, tts, latency, daemon, models
+    elio.toml:9: actions: unknown section; the file knows language, audio, wake, endpoint, speculation, stt, claude, tts, latency, daemon, models
     elio.toml:11: tts.voices: unknown section; [tts] knows voice_en, voice_fr, provider, threads, speed, level_dbfs, espeak, onnxruntime
     "#);
 }
@@ -196,7 +196,7 @@ key = "s3cret"
     elio.toml:5: claude.api_key_2 = <hidden>: unknown key; [claude] knows base_url, ca_file, key_file, model, max_tokens, effort, thinking, speed, cache_ttl, keep_warm, instructions_file, history_exchanges, history_idle, connect_timeout, first_text_timeout
     elio.toml:6: claude.base_url = "ftp://<hidden>@host": allowed is an http or https URL of scheme, host and port alone, such as "https://api.anthropic.com"
     elio.toml:7: claude.auth: unknown section; [claude] knows base_url, ca_file, key_file, model, max_tokens, effort, thinking, speed, cache_ttl, keep_warm, instructions_file, history_exchanges, history_idle, connect_timeout, first_text_timeout
-    elio.toml:8: anthropic: unknown section; the file knows language, audio, wake, endpoint, stt, claude, tts, latency, daemon, models
+    elio.toml:8: anthropic: unknown section; the file knows language, audio, wake, endpoint, speculation, stt, claude, tts, latency, daemon, models
     environment ELIO_CLAUDE__API_KEY: claude.api_key = <hidden>: an API key does not belong in the configuration: give it as systemd's credential anthropic-api-key (LoadCredential=), in a file that claude.key_file names, or as ANTHROPIC_API_KEY
     flag --set: claude.model = <hidden>: an API key does not belong in the configuration: give it as systemd's credential anthropic-api-key (LoadCredential=), in a file that claude.key_file names, or as ANTHROPIC_API_KEY
     flag --set: <hidden>: key=value is needed
@@ -231,11 +231,11 @@ fn variables_and_flags_are_checked_as_files_are() {
     assert_snapshot!(Home::new("").faults(&env, &set), @r#"
     environment ELIO_ENDPOINT_SILENCE: two underscores stand between a section and its key; did you mean ELIO_ENDPOINT__SILENCE?
     environment ELIO_ENDPOINT__SILENSE: endpoint.silense = "1s": unknown key; did you mean ELIO_ENDPOINT__SILENCE?
-    environment ELIO_QUITE__ELSE: quite.else = 1: unknown key; the file knows language, audio, wake, endpoint, stt, claude, tts, latency, daemon, models
+    environment ELIO_QUITE__ELSE: quite.else = 1: unknown key; the file knows language, audio, wake, endpoint, speculation, stt, claude, tts, latency, daemon, models
     environment ELIO_STT__GPU: stt.gpu = "maybe": allowed is true or false
     flag --set: endpoint.silence: key=value is needed
     flag --set: =5: key=value is needed
-    flag --set: voice = "x": unknown key; the file knows language, audio, wake, endpoint, stt, claude, tts, latency, daemon, models
+    flag --set: voice = "x": unknown key; the file knows language, audio, wake, endpoint, speculation, stt, claude, tts, latency, daemon, models
     flag --set: wake.mode = "held": allowed is "hold" or "press"; did you mean "hold"?
     flag --set: endpoint.silence = 1: allowed is a duration with its unit, such as "300ms", "1.5s" or "2m", from 100ms to 10s
     "#);

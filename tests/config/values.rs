@@ -137,6 +137,11 @@ fn the_effective_configuration_is_printed_as_toml_with_origins() {
     max_turn = "30s"  # default
     threshold = 0.5  # default
 
+    [speculation]
+    tries = 3  # default
+    after = "150ms"  # default
+    daily_tokens = 50000  # default
+
     [stt]
     model = "whisper-base-q5_1"  # default
     threads = ""  # default
