@@ -5,6 +5,7 @@ mod check;
 mod control;
 mod demo;
 mod exit;
+mod latency;
 mod logging;
 mod questions;
 mod run;
@@ -95,6 +96,8 @@ enum Command {
     Split(split::SplitArgs),
     /// Check the configuration and report every fault at once
     Check(check::CheckArgs),
+    /// What the records of many turns come to: percentiles of every stage, outcomes, the longest waits
+    Latency(latency::LatencyArgs),
     /// Serve the simulated Claude API
     Sim(sim::SimArgs),
     /// Press the wake button of the running speaker
@@ -133,6 +136,7 @@ pub fn main() -> ExitCode {
         Command::Transcribe(args) => transcribe::run(args, &cli.global),
         Command::Split(args) => split::run(args, &cli.global),
         Command::Check(args) => check::run(args, &cli.global),
+        Command::Latency(args) => latency::run(args, &cli.global),
         Command::Sim(args) => sim::run(args, &cli.global),
         Command::Press(args) => control::press(args, &cli.global),
         Command::Release(args) => control::run(control::Request::Release, args, &cli.global),

@@ -1,16 +1,21 @@
 //! Standard output: a reader that has seen enough (`head`) ends the writing and is no failure.
 
-use std::io::{ErrorKind, Write};
+use std::io::{self, BufWriter, ErrorKind, Write};
 
 use super::{CliError, Exit};
 
 /// Writes `text` as it is.
 pub(super) fn print(text: &str) -> Result<(), CliError> {
-    print_to(&mut std::io::stdout().lock(), text)
+    write(|out| out.write_all(text.as_bytes()))
 }
 
-fn print_to(out: &mut impl Write, text: &str) -> Result<(), CliError> {
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+/// Writes what `content` writes, in pieces of any size.
+pub(super) fn write(content: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), CliError> {
+    write_to(&mut BufWriter::new(io::stdout().lock()), content)
+}
+
+fn write_to(out: &mut dyn Write, content: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<(), CliError> {
+    match content(out).and_then(|()| out.flush()) {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
         written => written.map_err(|error| CliError::new(Exit::Failed, format!("standard output: {error}"))),
     }
@@ -34,8 +39,9 @@ mod tests {
 
     #[test]
     fn a_reader_that_left_is_no_failure_and_a_full_disk_is() {
-        assert!(print_to(&mut Refuses(ErrorKind::BrokenPipe), "text").is_ok());
-        let error = print_to(&mut Refuses(ErrorKind::StorageFull), "text").unwrap_err();
+        let text = |out: &mut dyn Write| out.write_all(b"text");
+        assert!(write_to(&mut Refuses(ErrorKind::BrokenPipe), text).is_ok());
+        let error = write_to(&mut Refuses(ErrorKind::StorageFull), text).unwrap_err();
         assert!(error.message.starts_with("standard output: "), "{error}");
     }
 }

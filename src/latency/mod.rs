@@ -2,8 +2,9 @@
 //!
 //! A turn is stamped as [`Instants`] and [`Facts`]; [`Record::derive`] makes the one flat object from them that users
 //! read; a [`RecordSink`] takes it out of the process: the journal (or JSON on standard error where there is none), and
-//! a synced spool that outlives a power cut.
+//! a synced spool that outlives a power cut. [`history`] reads many of them back.
 
+pub mod history;
 mod instants;
 mod journal;
 mod record;

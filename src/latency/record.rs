@@ -255,7 +255,8 @@ fn millis(d: Duration) -> f64 {
     round(d.as_secs_f64() * 1e3)
 }
 
-fn round(ms: f64) -> f64 {
+/// To the microsecond.
+pub(super) fn round(ms: f64) -> f64 {
     (ms * 1e3).round() / 1e3
 }
 

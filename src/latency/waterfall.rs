@@ -2,6 +2,9 @@
 
 use std::fmt::Write;
 
+use serde::Serialize;
+
+use super::record::round;
 use super::{Instants, Record};
 use crate::clock::Mono;
 
@@ -9,7 +12,7 @@ use crate::clock::Mono;
 const COLUMNS: usize = 56;
 
 /// One stage: its name and its place after the end of speech, in milliseconds (before it where negative).
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Stage {
     /// Name.
     pub name: &'static str,
@@ -31,21 +34,40 @@ pub fn stages(at: &Instants, record: &Record) -> Vec<Stage> {
     let Some(zero) = at.speech_end else { return Vec::new() };
     let hearing_from = at.stt_final.zip(record.stt_compute_ms).map(|(end, compute)| end.ms_since(zero) - compute);
     let since = |instant: Option<Mono>| instant.map(|instant| instant.ms_since(zero));
-    let ready = since(at.tts_first_pcm);
-    let all = [
-        ("endpoint", Some(0.0), since(at.commit)),
+    let (ready, commit) = (since(at.tts_first_pcm), since(at.commit));
+    let held = commit.filter(|commit| ready.is_some_and(|ready| *commit > ready));
+    happened([
+        ("endpoint", Some(0.0), commit),
         ("hearing", hearing_from, since(at.stt_final)),
         ("first token", since(at.llm_sent), since(at.llm_first_text)),
         ("first chunk", since(at.llm_first_text), since(at.chunk_ready)),
         ("voice", since(at.chunk_ready), since(at.tts_first_pcm)),
-        ("held", ready, ready.and(since(at.commit))),
-        ("sound out", ready.map(|ready| ready.max(since(at.commit).unwrap_or(ready))), since(at.first_audible)),
-    ];
-    let held = record.held_ms.is_some_and(|held| held > 0.0);
-    all.into_iter()
-        .filter(|(name, ..)| held || *name != "held")
-        .filter_map(|(name, start, end)| Some(Stage { name, start_ms: start?, end_ms: end? }))
-        .collect()
+        ("held", ready, held),
+        ("sound out", held.or(ready), since(at.first_audible)),
+    ])
+}
+
+/// The same from a record alone, whose instants are gone: a turn that was not heard has only its beginning.
+pub fn stages_of_record(record: &Record) -> Vec<Stage> {
+    let after = |start: Option<f64>, ms: Option<f64>| Some(round(start? + ms?));
+    let llm_sent = after(record.total_perceived_ms, record.llm_to_sound_ms.map(|ms| -ms));
+    let llm_first_text = after(llm_sent, record.llm_ttft_ms);
+    let chunk_ready = after(llm_first_text, record.first_chunk_wait_ms);
+    let tts_first_pcm = after(chunk_ready, record.tts_ttfb_ms);
+    let held = after(tts_first_pcm, record.held_ms.filter(|held| *held > 0.0));
+    happened([
+        ("endpoint", Some(0.0), record.endpoint_ms),
+        ("hearing", after(record.stt_ms, record.stt_compute_ms.map(|ms| -ms)), record.stt_ms),
+        ("first token", llm_sent, llm_first_text),
+        ("first chunk", llm_first_text, chunk_ready),
+        ("voice", chunk_ready, tts_first_pcm),
+        ("held", tts_first_pcm, held),
+        ("sound out", held.or(tts_first_pcm), after(tts_first_pcm, record.audio_out_ms)),
+    ])
+}
+
+fn happened<const N: usize>(stages: [(&'static str, Option<f64>, Option<f64>); N]) -> Vec<Stage> {
+    stages.into_iter().filter_map(|(name, start, end)| Some(Stage { name, start_ms: start?, end_ms: end? })).collect()
 }
 
 /// The waterfall as lines of text, `indent` spaces before each.
@@ -153,6 +175,21 @@ mod tests {
         let (at, record) = turn();
         let stages = stages(&at, &record);
         insta::assert_snapshot!(text(&stages, 1230.0, 2));
+    }
+
+    #[test]
+    fn a_record_alone_gives_the_same_waterfall() {
+        let (at, record) = turn();
+        let (with_instants, alone) = (stages(&at, &record), stages_of_record(&record));
+        assert_eq!(with_instants.len(), alone.len());
+        for (stage, of_record) in with_instants.iter().zip(&alone) {
+            assert_eq!(stage.name, of_record.name);
+            let off = (stage.start_ms - of_record.start_ms).abs().max((stage.end_ms - of_record.end_ms).abs());
+            assert!(off < 0.01, "{stage:?} and {of_record:?}");
+        }
+        let silent = Record { total_perceived_ms: None, ..record };
+        let names: Vec<&str> = stages_of_record(&silent).iter().map(|stage| stage.name).collect();
+        assert_eq!(names, ["endpoint", "hearing"], "nothing was heard");
     }
 
     #[test]
