@@ -126,7 +126,9 @@ fn show(args: &LatencyArgs, view: &mut View<'_>) -> Result<(), CliError> {
     if report.all.turns == 0 {
         return Err(nothing(args, &report));
     }
-    let _ = view.keep(|view| view.end(&report));
+    if view.keep(|view| view.end(&report)).is_break() {
+        return Ok(());
+    }
     for line in remarks(args, &report) {
         // Where standard error is closed, the figures are still worth having.
         let _ = writeln!(io::stderr(), "elio: {line}");

@@ -176,7 +176,9 @@ impl<'a> History<'a> {
 
     /// The periods that are still open end; gives what all come to.
     pub fn report(mut self) -> Report {
-        for (start, summary) in std::mem::take(&mut self.open) {
+        let mut open = std::mem::take(&mut self.open);
+        open.sort_by_key(|(start, _)| *start);
+        for (start, summary) in open {
             self.close(start, summary);
         }
         Report { stages: self.stages, all: self.all.close(None), worst: self.worst, seen: self.seen }
@@ -263,8 +265,9 @@ impl Period {
             Period::Hour => {
                 // In some places the wall's hours do not begin with those of UTC; and where clocks are set back, two
                 // hours have the same name and are two.
-                let into = (time.as_second() + i64::from(zone.to_offset(time).seconds())).rem_euclid(3_600);
-                Timestamp::from_second(time.as_second() - into).ok()
+                let second = time.as_microsecond().div_euclid(1_000_000);
+                let into = (second + i64::from(zone.to_offset(time).seconds())).rem_euclid(3_600);
+                Timestamp::from_second(second - into).ok()
             }
         }
     }
