@@ -19,8 +19,10 @@
 //! * [`daemon`]: what `elio run` starts and stops: sd_notify, watchdog, signals, control socket.
 //! * [`models`]: the manifest, and verification against it.
 //! * [`sim`]: the simulated Claude API, for the demo, the benches and the tests.
+//! * [`bench`]: many turns on recorded speech, and what each stage took; false cut-offs; comparison and picture.
 
 pub mod audio;
+pub mod bench;
 pub mod claude;
 pub mod cli;
 pub mod clock;

@@ -1,6 +1,7 @@
 //! The command line: arguments, and one file for each subcommand.
 
 mod ask;
+mod bench;
 mod check;
 mod control;
 mod demo;
@@ -86,6 +87,8 @@ enum Command {
     Run(run::RunArgs),
     /// Hear, answer and speak recorded questions: the whole pipeline without microphone, key or download
     Demo(demo::DemoArgs),
+    /// Measure many turns on recorded speech: percentiles of every stage, false cut-offs, comparison
+    Bench(bench::BenchArgs),
     /// Ask Claude one question in writing
     Ask(ask::AskArgs),
     /// Speak a text
@@ -131,6 +134,7 @@ pub fn main() -> ExitCode {
     let result = match cli.command {
         Command::Run(args) => run::run(args, &cli.global),
         Command::Demo(args) => demo::run(args, &cli.global),
+        Command::Bench(args) => bench::run(args, &cli.global),
         Command::Ask(args) => ask::run(args, &cli.global),
         Command::Say(args) => say::run(args, &cli.global),
         Command::Transcribe(args) => transcribe::run(args, &cli.global),

@@ -14,5 +14,5 @@ mod service;
 pub mod status;
 
 pub use engines::{EngineError, Engines, start_voices};
-pub use rig::{Rig, RigError, RigOptions, Spoken};
+pub use rig::{REACTION, Rig, RigError, RigOptions, Spoken};
 pub use service::{ServiceError, ServiceOptions, run as serve};

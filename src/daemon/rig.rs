@@ -25,7 +25,7 @@ use crate::turn::{self, Feeds, Outlets, Stages, TurnReport, Visible};
 use crate::wake::{Source, WakeEvent};
 
 /// A person begins to speak this long after the wake edge.
-const REACTION: Duration = Duration::from_millis(250);
+pub const REACTION: Duration = Duration::from_millis(250);
 /// Kept after an answer's last sample.
 const AFTER: Duration = Duration::from_millis(200);
 /// The longest answer that is kept whole.
@@ -196,6 +196,14 @@ impl Rig {
     /// [`RigError::Gone`] alone.
     pub async fn shows(&mut self, state: Visible) -> Result<(), RigError> {
         self.visible.wait_for(|shown| *shown == state).await.map(drop).map_err(|_| RigError::Gone)
+    }
+
+    /// Waits until a person would no longer see `state`.
+    ///
+    /// # Errors
+    /// [`RigError::Gone`] alone.
+    pub async fn leaves(&mut self, state: Visible) -> Result<(), RigError> {
+        self.visible.wait_for(|shown| *shown != state).await.map(drop).map_err(|_| RigError::Gone)
     }
 
     /// What a person would see.

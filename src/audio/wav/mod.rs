@@ -11,7 +11,7 @@ pub mod noise;
 mod room;
 mod sink;
 
-pub use self::room::{WavCaptureHost, WavFeed};
+pub use self::room::{ROOM_DBFS, WavCaptureHost, WavFeed};
 pub use self::sink::WavPlaybackHost;
 
 /// How fast a paced microphone's time goes.

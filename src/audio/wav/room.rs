@@ -15,7 +15,7 @@ use crate::clock::Mono;
 use crate::config::CaptureSettings;
 
 /// Level of the room's noise, RMS in dBFS.
-const ROOM_DBFS: f32 = -75.0;
+pub const ROOM_DBFS: f32 = -75.0;
 
 /// What the room and its feeds share. A lock, in a device that is no device: it is held for the mixing of one period.
 #[derive(Debug)]

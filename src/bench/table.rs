@@ -1,0 +1,125 @@
+//! A report as a person reads it.
+
+use std::fmt::Write;
+
+use super::Report;
+use super::figures::{COUNTS, Figure, ModeFigures, stage_names};
+use super::pauses::PAUSE_MS;
+use super::report::Curve;
+
+/// Width of a stage's name.
+pub(super) const NAME: usize = 28;
+
+impl Report {
+    /// The tables of all modes, the conditions and the curve.
+    pub fn text(&self) -> String {
+        let mut out = self.conditions_text();
+        for (mode, figures) in &self.modes {
+            // Writing to a String cannot fail.
+            let _ = write!(out, "\n{mode} mode\n{}", mode_text(figures));
+        }
+        if let Some(curve) = &self.curve {
+            out += &curve_text(curve);
+        }
+        out
+    }
+
+    fn conditions_text(&self) -> String {
+        let fact = |group: &str, name: &str| {
+            let value = self.conditions.get(group).and_then(|group| group.get(name));
+            value.map_or_else(String::new, |value| value.as_str().map_or_else(|| value.to_string(), str::to_owned))
+        };
+        let claude = match fact("claude", "live") {
+            live if live.is_empty() => format!(
+                "simulated Claude: first token after {} ms, {} tokens a second, network {} ms each way",
+                fact("claude", "ttft_ms"),
+                fact("claude", "tokens_per_second"),
+                fact("claude", "net_delay_ms")
+            ),
+            live => format!("Claude at {live}"),
+        };
+        let load = |load: &[f64]| load.first().map_or_else(|| "unknown".to_owned(), |load| format!("{load:.2}"));
+        format!(
+            "{}, {} cores, Linux {}; load {} before, {} after\nelio {} ({}), {} runs of {} questions from {} clips; {claude}\n",
+            fact("machine", "cpu"),
+            fact("machine", "cores"),
+            fact("machine", "kernel"),
+            load(&self.load[0]),
+            load(&self.load[1]),
+            fact("elio", "version"),
+            fact("elio", "profile"),
+            fact("bench", "runs"),
+            fact("bench", "requests"),
+            fact("bench", "clips"),
+        )
+    }
+}
+
+/// Stages in the record's order; those that this program does not know come last.
+pub(super) fn in_order<'a, T>(names: impl Iterator<Item = (&'a String, T)>) -> Vec<(&'a String, T)> {
+    let order = stage_names();
+    let mut all: Vec<_> = names.collect();
+    all.sort_by_key(|(name, _)| order.iter().position(|known| known == *name).unwrap_or(order.len()));
+    all
+}
+
+fn mode_text(figures: &ModeFigures) -> String {
+    let mut out = format!("  {:NAME$}{:>5}{:>10}{:>10}{:>10}{:>10}\n", "", "n", "P50", "P95", "P99", "max");
+    for (name, Figure { n, p50, p95, p99, max }) in in_order(figures.stages.iter()) {
+        let _ = writeln!(out, "  {name:NAME$}{n:>5}{p50:>10.1}{p95:>10.1}{p99:>10.1}{max:>10.1}");
+    }
+    let count = |name: &str| figures.counts.get(name).copied();
+    let whole = |name: &str| count(name).unwrap_or(0.0);
+    let share = |name: &str| count(name).map_or_else(|| "none".to_owned(), |rate| format!("{:.1} %", rate * 100.0));
+    let _ = writeln!(
+        out,
+        "  {} of {} answered, {} heard word for word\n  cache: {} of the requests, {} of the input tokens\n  \
+         connections: {} opened; handshakes after a wake edge {}, of them waited for {}\n  \
+         underruns {}, overruns {}, speculations {}, wasted tokens {}",
+        whole("answered"),
+        whole("asked"),
+        whole("word_for_word"),
+        share("cache_rate_requests"),
+        share("cache_rate_tokens"),
+        whole("connections"),
+        whole("handshakes_in_turns"),
+        whole("handshakes_waited_for"),
+        whole("underruns"),
+        whole("overruns"),
+        whole("speculations"),
+        whole("wasted_tokens"),
+    );
+    if count("false_cut_offs").is_some() {
+        let (low, high) = PAUSE_MS;
+        let _ = writeln!(
+            out,
+            "  false cut-offs: {} of {} pauses of {low} to {high} ms",
+            share("false_cut_offs"),
+            whole("pauses")
+        );
+    }
+    for note in &figures.notes {
+        let _ = writeln!(out, "  {note}");
+    }
+    out
+}
+
+fn curve_text(curve: &Curve) -> String {
+    let mut out = format!(
+        "\nendpoint.silence, replayed: {} pauses and {} whole sentences heard by VAD and endpointer alone; no turn was run \
+         for it.\nTo each endpoint the rest of the measured turns' median wait is added: {:.0} ms. Measured: {} ms.\n  \
+         {:>10}{:>16}{:>16}\n",
+        curve.pauses, curve.sentences, curve.rest_ms, curve.silence_ms, "silence", "false cut-offs", "median wait"
+    );
+    for point in &curve.points {
+        let (cut, total) = (point.false_cut_offs * 100.0, curve.total_ms(point));
+        let _ = writeln!(out, "  {:>7} ms{cut:>14.1} %{total:>13.0} ms", point.silence_ms);
+    }
+    out
+}
+
+/// What the counts mean, for the help.
+pub fn counts_help() -> String {
+    let lines = COUNTS.iter().map(|(name, what)| format!("  {name:<22} {what}"));
+    lines.collect::<Vec<_>>().join("\n")
+}
