@@ -17,9 +17,14 @@ use serde_json::Value;
 
 /// Short answers, so that a turn takes few seconds.
 const REPLIES: &str = r#"
+[[rule]]
+language = "en"
+patterns = ["... joke ..."]
+replies = ["The clock felt run down."]
+
 [[fallback]]
 language = "en"
-replies = ["The clock felt run down."]
+replies = ["Nobody knows that."]
 
 [[fallback]]
 language = "fr"

@@ -18,9 +18,9 @@ use crate::daemon::REACTION;
 use crate::turn::{Endpointer, Hearing, Verdict};
 
 /// The room is heard this long before the clip, so that VAD and floor know it.
-const BEFORE: Duration = Duration::from_secs(2);
+const BEFORE: Duration = Duration::from_secs(1);
 /// And this long after it: longer than any silence that is tried.
-const AFTER: Duration = Duration::from_millis(1_500);
+const AFTER: Duration = Duration::from_millis(1_200);
 /// The silences that are tried, in ms.
 const SILENCES_MS: std::ops::RangeInclusive<u64> = 200..=1_000;
 const STEP_MS: usize = 50;

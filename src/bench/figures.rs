@@ -11,7 +11,7 @@ use crate::latency::{Instants, Record, waterfall};
 /// Of a record's milliseconds these are no stage.
 const NO_STAGES: [&str; 2] = ["connection_age_ms", "speech_ms"];
 /// Stages that the bench adds to the record.
-const DERIVED: [&str; 2] = ["llm_to_sound_less_held_ms", "own_overhead_ms"];
+const DERIVED: [&str; 3] = ["commit_to_transcript_ms", "llm_to_sound_less_held_ms", "own_overhead_ms"];
 
 /// Percentiles of one stage, in ms.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -199,10 +199,12 @@ fn notes(mode: Mode, runs: &[Run]) -> Vec<String> {
     notes
 }
 
-/// What the bench adds to a record: the wait from the request to sound without the time that sound was held for, and
-/// Elio's own overhead, the part of the wait in which no stage of the waterfall runs.
+/// What the bench adds to a record: how long the transcript came after the commit (0 where it was there), the time from
+/// the request to sound less that for which sound was held, and Elio's own overhead, the part of the wait in which no
+/// stage of the waterfall runs.
 pub fn derive(at: &Instants, record: &Record) -> Map<String, Value> {
     let mut map = record.to_json();
+    let transcript = at.commit.zip(at.stt_final).map(|(commit, last)| last.ms_since(commit).max(0.0));
     let less_held = record.llm_to_sound_ms.map(|ms| ms - record.held_ms.unwrap_or(0.0));
     let own = record.total_perceived_ms.map(|total| {
         let mut stages: Vec<(f64, f64)> =
@@ -216,7 +218,7 @@ pub fn derive(at: &Instants, record: &Record) -> Map<String, Value> {
         }
         total - covered
     });
-    for (key, value) in DERIVED.into_iter().zip([less_held, own]) {
+    for (key, value) in DERIVED.into_iter().zip([transcript, less_held, own]) {
         let rounded = value.map(|ms| (ms * 1e3).round() / 1e3);
         map.insert(key.to_owned(), rounded.into());
     }
@@ -269,7 +271,8 @@ mod tests {
     #[test]
     fn own_overhead_is_the_time_in_which_no_stage_runs() {
         // 1120 to 1125 before Whisper began, 1165 to 1167 before the request left.
-        assert_eq!(derive(&instants(), &record(&instants()))["own_overhead_ms"], 7.0);
+        let map = derive(&instants(), &record(&instants()));
+        assert_eq!((&map["own_overhead_ms"], &map["commit_to_transcript_ms"]), (&7.0.into(), &45.0.into()));
     }
 
     #[test]
@@ -277,7 +280,7 @@ mod tests {
         let early = Instants { commit: instants().first_audible.map(|at| at - Duration::from_millis(5)), ..instants() };
         let map = derive(&early, &record(&early));
         assert_eq!(map["own_overhead_ms"], 0.0);
-        assert_eq!(map["held_ms"], 15.0);
+        assert_eq!((&map["held_ms"], &map["commit_to_transcript_ms"]), (&15.0.into(), &0.0.into()));
         assert_eq!(map["llm_to_sound_less_held_ms"], 258.0);
     }
 

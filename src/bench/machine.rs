@@ -5,11 +5,18 @@ use std::fs::read_to_string;
 
 use serde_json::Value;
 
-/// Processor, cores and kernel.
+/// Processor, its cores and those of them that this process may use, kernel.
 pub fn describe() -> BTreeMap<String, Value> {
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let info = read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let usable = std::thread::available_parallelism().map_or(1, usize::from);
+    let cores = info.lines().filter(|line| line.starts_with("processor")).count().max(usable);
     let kernel = read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
-    let facts: [(&str, Value); 3] = [("cpu", cpu().into()), ("cores", cores.into()), ("kernel", kernel.trim().into())];
+    let facts: [(&str, Value); 4] = [
+        ("cpu", cpu(&info).into()),
+        ("cores", cores.into()),
+        ("cores_usable", usable.into()),
+        ("kernel", kernel.trim().into()),
+    ];
     facts.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
 }
 
@@ -20,10 +27,9 @@ pub fn load() -> Vec<f64> {
 }
 
 /// The processor's name: x86 has it in cpuinfo; of an ARM board the device tree names the board.
-fn cpu() -> String {
-    let info = read_to_string("/proc/cpuinfo").unwrap_or_default();
+fn cpu(info: &str) -> String {
     let board = || read_to_string("/proc/device-tree/model").ok().map(|name| name.trim_end_matches('\0').to_owned());
-    field(&info, "model name").map(str::to_owned).or_else(board).unwrap_or_else(|| std::env::consts::ARCH.to_owned())
+    field(info, "model name").map(str::to_owned).or_else(board).unwrap_or_else(|| std::env::consts::ARCH.to_owned())
 }
 
 fn field<'a>(info: &'a str, key: &str) -> Option<&'a str> {

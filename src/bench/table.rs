@@ -2,6 +2,8 @@
 
 use std::fmt::Write;
 
+use serde_json::Value;
+
 use super::Report;
 use super::figures::{COUNTS, Figure, ModeFigures, stage_names};
 use super::pauses::PAUSE_MS;
@@ -27,7 +29,11 @@ impl Report {
     fn conditions_text(&self) -> String {
         let fact = |group: &str, name: &str| {
             let value = self.conditions.get(group).and_then(|group| group.get(name));
-            value.map_or_else(String::new, |value| value.as_str().map_or_else(|| value.to_string(), str::to_owned))
+            match value {
+                Some(Value::String(text)) => text.clone(),
+                Some(Value::Number(number)) => number.as_f64().unwrap_or_default().to_string(),
+                _ => String::new(),
+            }
         };
         let claude = match fact("claude", "live") {
             live if live.is_empty() => format!(
@@ -40,17 +46,18 @@ impl Report {
         };
         let load = |load: &[f64]| load.first().map_or_else(|| "unknown".to_owned(), |load| format!("{load:.2}"));
         format!(
-            "{}, {} cores, Linux {}; load {} before, {} after\nelio {} ({}), {} runs of {} questions from {} clips; {claude}\n",
+            "{}, {} of {} cores, Linux {}; load {} before, {} after\nelio {} ({}); {} questions a run of {} clips, runs: {}\n{claude}\n",
             fact("machine", "cpu"),
+            fact("machine", "cores_usable"),
             fact("machine", "cores"),
             fact("machine", "kernel"),
             load(&self.load[0]),
             load(&self.load[1]),
             fact("elio", "version"),
             fact("elio", "profile"),
-            fact("bench", "runs"),
             fact("bench", "requests"),
             fact("bench", "clips"),
+            fact("bench", "runs"),
         )
     }
 }

@@ -10,16 +10,15 @@ use super::pauses::{self, Paused};
 use super::{BenchError, Clips, Sentence, ears, figures};
 use crate::audio::Clip;
 use crate::claude::ApiKey;
+use crate::clock::Mono;
 use crate::config::{Config, WakeMode};
-use crate::daemon::{REACTION, Rig, RigOptions};
+use crate::daemon::{REACTION, Rig, RigError, RigOptions};
 use crate::latency::Outcome;
 use crate::sim::{Rng, Sim, SimOptions, Spread};
 use crate::turn::{TurnReport, Visible};
 
 /// A finger that goes up at the end of the speech does so this much after it, in ms: drawn evenly.
 const RELEASE_MS: (u32, u32) = (0, 20);
-/// A handshake that was under way when the request was ready shows as a wait; below that it is a lock.
-const HANDSHAKE_MS: f64 = 1.0;
 /// Kept after a sentence with a pause, besides the pre-roll: its last word must not begin the next turn.
 const REST: Duration = Duration::from_millis(200);
 /// An answer of the simulated Claude, spoken: for the estimate alone.
@@ -80,7 +79,7 @@ pub struct Turn {
     pub word_for_word: bool,
     /// Its request went over a connection that was opened after the wake edge.
     pub opened_in_turn: bool,
-    /// It had to wait for that, after the end of speech.
+    /// That was opened after the end of speech: somebody waited for it.
     pub waited_for_handshake: bool,
 }
 
@@ -190,7 +189,7 @@ impl Bench {
                 let sim = Sim::start(SimOptions { seed, ..(**options).clone() }).await?;
                 config.claude.base_url = sim.base_url().to_owned();
                 config.claude.ca_file = Some(sim.ca().to_owned());
-                (ApiKey::new("simulated", "elio bench".to_owned()).map_err(crate::daemon::RigError::from)?, Some(sim))
+                (ApiKey::new("simulated", "elio bench".to_owned()).map_err(RigError::from)?, Some(sim))
             }
         };
         Ok(Rig::start(&config, RigOptions { key, sound_card: false, sim }).await?)
@@ -218,7 +217,7 @@ impl Bench {
         let resumed = end - length + resumes;
         let heard = report.instants.speech_end.filter(|_| report.instants.commit.is_some());
         let quiet = end + self.config.capture.preroll + REST;
-        tokio::time::sleep(quiet.since(crate::clock::Mono::now())).await;
+        tokio::time::sleep(quiet.since(Mono::now())).await;
         Ok(PauseTurn {
             pause_ms: pause.as_secs_f64() * 1e3,
             resumes_ms: resumes.as_secs_f64() * 1e3,
@@ -233,12 +232,11 @@ fn turn(report: &TurnReport, expected: &str) -> Turn {
     let (at, record) = (&report.instants, &report.record);
     let age = record.connection_age_ms.map(|ms| Duration::from_secs_f64(ms.max(0.0) / 1e3));
     let opened = at.llm_sent.zip(age).map(|(sent, age)| sent - age);
-    let after = |from: Option<crate::clock::Mono>| opened.zip(from).is_some_and(|(opened, from)| opened > from);
-    let waited = record.connection_wait_ms.is_some_and(|ms| ms > HANDSHAKE_MS);
+    let after = |from: Option<Mono>| opened.zip(from).is_some_and(|(opened, from)| opened > from);
     Turn {
         record: figures::derive(at, record),
         word_for_word: record.outcome == Outcome::Answered && report.transcript == expected,
         opened_in_turn: after(at.wake),
-        waited_for_handshake: after(at.speech_end) || waited,
+        waited_for_handshake: after(at.speech_end),
     }
 }

@@ -11,10 +11,10 @@ use serde_json::json;
 
 use super::sim::{pace, seconds};
 use super::{CliError, Exit, Global, logging, share, stdout};
-use crate::bench::{Answers, Bench, BenchError, Clips, Comparison, Goal, Mode, Report, counts_help};
+use crate::bench::{Answers, Bench, BenchError, Clips, Comparison, Goal, Mode, Report, counts_help, plot};
 use crate::claude::ApiKey;
 use crate::config::Loaded;
-use crate::sim::{SimOptions, Spread};
+use crate::sim::{SimError, SimOptions, Spread};
 
 /// The replay of `--plot` hears so many pauses: each costs some hundredths of a second.
 const REPLAYED: usize = 200;
@@ -111,6 +111,7 @@ impl From<BenchError> for CliError {
         match error {
             BenchError::Rig(error) => error.into(),
             BenchError::Goal { .. } => Self::new(Exit::Usage, error),
+            BenchError::Sim(SimError::Replies(_)) => Self::new(Exit::Config, error),
             BenchError::Sim(_) => Self::new(Exit::Unavailable, error),
             BenchError::Clips { .. } | BenchError::Audio(_) | BenchError::Old { .. } | BenchError::Write { .. } => {
                 Self::new(Exit::Failed, error)
@@ -137,13 +138,9 @@ pub fn run(args: BenchArgs, global: &Global) -> Result<(), CliError> {
         return Ok(());
     }
     let mut report = measure(&args, &bench, &loaded)?;
-    if let Some(file) = &args.plot {
-        report.replay(&bench, REPLAYED);
-        crate::bench::plot::write(&report, file)?;
-    }
-    if let Some(file) = &args.out {
-        report.write(file)?;
-    }
+    // What took minutes is printed, whatever cannot be drawn or saved.
+    let plotted = args.plot.as_deref().map_or(Ok(()), |file| draw(&mut report, &bench, file));
+    let saved = args.out.as_deref().map_or(Ok(()), |file| report.write(file));
     let comparison = old.map(|old| Comparison::new(&old, &report));
     if global.json {
         let mut document = json!(report);
@@ -154,8 +151,16 @@ pub fn run(args: BenchArgs, global: &Global) -> Result<(), CliError> {
     } else {
         stdout::print(&(report.text() + &comparison.map_or_else(String::new, |comparison| comparison.text())))?;
     }
+    plotted?;
+    saved?;
     let missed: Vec<String> = goals.iter().flat_map(|goal| goal.missed(&report)).collect();
     if missed.is_empty() { Ok(()) } else { Err(CliError::new(Exit::Failed, missed.join("; "))) }
+}
+
+fn draw(report: &mut Report, bench: &Bench, file: &Path) -> Result<(), CliError> {
+    report.replay(bench, REPLAYED);
+    let nothing = || CliError::new(Exit::Failed, "--plot: no turn in endpoint mode was answered; see the report");
+    Ok(plot::write(report.curve.as_ref().ok_or_else(nothing)?, report, file)?)
 }
 
 fn folder_is_there(file: &Path) -> Result<(), BenchError> {
@@ -177,10 +182,8 @@ fn prepare(args: &BenchArgs, loaded: &Loaded) -> Result<Bench, CliError> {
     let endpoint = args.mode.list().contains(&Mode::Endpoint);
     if args.plot.is_some() && !(with_words && endpoint) {
         let why = if endpoint { "clips with word ends (--clips)" } else { "--mode endpoint or both" };
-        return Err(CliError::new(
-            Exit::Usage,
-            format!("--plot needs {why}: it draws what the endpoint's silence does"),
-        ));
+        let text = format!("--plot needs {why}: it draws what the endpoint's silence does");
+        return Err(CliError::new(Exit::Usage, text));
     }
     if args.pauses.is_some_and(|pauses| pauses > 0) && !with_words {
         let list = folder.join("clips.toml");
@@ -206,7 +209,7 @@ fn prepare(args: &BenchArgs, loaded: &Loaded) -> Result<Bench, CliError> {
         answers,
         clips,
         requests: args.requests.into(),
-        pauses: args.pauses.unwrap_or(args.requests).into(),
+        pauses: if with_words { args.pauses.unwrap_or(args.requests).into() } else { 0 },
         seed: args.seed,
     })
 }
