@@ -67,10 +67,10 @@ impl Comparison {
                 open = Some(one.mode);
             }
             let label = one.stat.map_or_else(|| one.name.clone(), |stat| format!("{} {stat}", one.name));
-            let ratio = one.ratio.map_or_else(String::new, |ratio| format!("{ratio:.2}"));
+            let ratio = one.ratio.map_or_else(String::new, |ratio| format!(" {ratio:.2}"));
             let _ = writeln!(
                 out,
-                "  {label:<width$}{:>12}{:>12}  {} {ratio}",
+                "  {label:<width$}{:>12}{:>12}  {}{ratio}",
                 number(one.old),
                 number(one.new),
                 one.arrow(),
