@@ -71,6 +71,7 @@ install: ## Install what make build made, for every user (PREFIX, DESTDIR); as r
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/elio/models models/manifest.toml
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/elio/models/demo models/demo/*.*
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/elio/models/demo/questions models/demo/questions/*.*
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/elio/models/demo/clips models/demo/clips/*.*
 	install -d $(DESTDIR)$(SYSLIBDIR)/systemd/system
 	sed 's|/usr/bin/elio|$(PREFIX)/bin/elio|' systemd/elio.service >$(DESTDIR)$(unit)
 	chmod 644 $(DESTDIR)$(unit)
