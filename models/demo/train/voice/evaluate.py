@@ -1,0 +1,200 @@
+"""How well the voices are understood, beside espeak-ng itself, by recognizers that never heard them; and their speed.
+
+English: PocketSphinx with its own acoustic model and three searches: a grammar whose alternatives are the sentences, a
+free loop of their words, and its own language model of general English. French, and English once more: a Whisper,
+through `elio transcribe`, where `--elio` names the program.
+"""
+
+import argparse
+import json
+import re
+import subprocess
+import wave
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from pocketsphinx import Decoder
+from scipy.signal import resample_poly
+
+from . import teacher
+from .say import Voice
+from .settings import ESPEAK_VOICE, REPOSITORY, SAMPLE_RATE, SPEED, WORK
+from .texts import replies
+
+# Sentences that no text of the training holds.
+UNSEEN = {
+    "en": [
+        "The museum opens at ten o'clock in the morning.",
+        "My sister bought a green bicycle last summer.",
+        "Please close the window before you go to bed.",
+        "There are seven bridges across the river.",
+        "The doctor will call you back on Monday.",
+        "We had soup and bread for dinner.",
+        "The children are playing behind the school.",
+        "Nobody knows why the engine stopped.",
+        "He wrote a long letter to his brother.",
+        "The ship leaves the harbour at midnight.",
+        "She is learning to play the piano.",
+        "Coffee is cheaper than orange juice.",
+    ],
+    "fr": [
+        "Le musée ouvre à dix heures du matin.",
+        "Ma sœur a acheté un vélo vert cet été.",
+        "Ferme la porte avant d'aller au lit.",
+        "Il y a sept ponts sur la rivière.",
+        "Le docteur vous rappellera lundi.",
+        "Nous avons mangé de la soupe et du pain.",
+        "Les enfants jouent derrière l'école.",
+        "Personne ne sait pourquoi le moteur est en panne.",
+        "Il a écrit une longue lettre à son frère.",
+        "Le bateau quitte le port à minuit.",
+        "Elle apprend à jouer du piano.",
+        "Le café coûte moins cher que le jus d'orange.",
+    ],
+}
+FIRST_CHUNK = {"en": "It is sunny,", "fr": "Il fait beau,"}
+# Speech between silences, at half of its level, is what a recognizer expects.
+SILENCE = np.zeros(SAMPLE_RATE // 4)
+
+
+def plain(text):
+    """The words of a text, lower case, without marks."""
+    text = text.lower().replace("’", "'").replace("-", " ")
+    return re.sub(r"[^\w' ]", " ", text).split()
+
+
+def errors(said, heard):
+    """The words to change, add or take away until `heard` is `said`."""
+    row = list(range(len(heard) + 1))
+    for index, word in enumerate(said, 1):
+        above, row[0] = row[:], index
+        for at, other in enumerate(heard, 1):
+            row[at] = min(above[at] + 1, row[at - 1] + 1, above[at - 1] + (word != other))
+    return row[-1]
+
+
+def espeak_says(text, language):
+    """espeak-ng's own speech of a text, with its own intonation, at SAMPLE_RATE."""
+    sound, _, _ = teacher.espeak.say(text, ESPEAK_VOICE[language], SPEED)
+    common = np.gcd(teacher.RATE, SAMPLE_RATE)
+    return resample_poly(sound / 32768, SAMPLE_RATE // common, teacher.RATE // common)
+
+
+class Sphinx:
+    """PocketSphinx with a grammar of sentences, a loop of their words, or its own language model."""
+
+    def __init__(self, search, sentences):
+        self.decoder = Decoder(samprate=SAMPLE_RATE, loglevel="FATAL")
+        unknown = sorted({word for words in sentences for word in words if self.decoder.lookup_word(word) is None})
+        self.sentences = [words for words in sentences if not set(words) & set(unknown)]
+        self.unknown = unknown
+        if search == "grammar":
+            choice = " | ".join(dict.fromkeys(" ".join(words) for words in self.sentences))
+        elif search == "loop":
+            choice = "(" + " | ".join(sorted({word for words in self.sentences for word in words})) + ")+"
+        if search != "language model":
+            self.decoder.add_jsgf_string("demo", f"#JSGF V1.0; grammar demo; public <demo> = {choice};")
+            self.decoder.activate_search("demo")
+
+    def hear(self, samples):
+        """The words of samples at SAMPLE_RATE."""
+        padded = np.concatenate([SILENCE, samples / 2, SILENCE])
+        self.decoder.start_utt()
+        self.decoder.process_raw((padded * 32767).astype(np.int16).tobytes(), full_utt=True)
+        self.decoder.end_utt()
+        found = self.decoder.hyp()
+        return plain(found.hypstr) if found else []
+
+
+def whisper(elio, model, language, samples):
+    """The words that `elio transcribe` writes for samples at SAMPLE_RATE."""
+    file = WORK / "heard.wav"
+    with wave.open(str(file), "wb") as out:
+        out.setnchannels(1)
+        out.setsampwidth(2)
+        out.setframerate(SAMPLE_RATE)
+        out.writeframes((np.concatenate([SILENCE, samples, SILENCE]) * 32767).astype(np.int16).tobytes())
+    command = [elio, "transcribe", "--config", REPOSITORY / "configs/demo.toml", "--json", "--language", language]
+    told = subprocess.run([*command, *(["--model", model] if model else []), file], capture_output=True, check=True)
+    return plain(json.loads(told.stdout)["text"])
+
+
+def accuracy(speakers, sentences, hear):
+    """For each speaker, the share of words that are heard right: [str], in per cent."""
+    row = []
+    for say in speakers.values():
+        wrong = total = 0
+        for text, words in sentences:
+            wrong += errors(words, hear(say(text)))
+            total += len(words)
+        row.append(f"{max(0, 1 - wrong / total):.1%}")
+    return row
+
+
+def table(head, rows):
+    """Prints a table of Markdown."""
+    for row in (head, ["---"] * len(head), *rows):
+        print("| " + " | ".join(row) + " |", flush=True)
+
+
+def speed(voice, language):
+    """The real-time factor of a long sentence, the best of 5, and the ms of a first chunk, the median of 21."""
+    long = max(replies(language, plain_only=True), key=len)
+    runs = [voice.run(voice.ids(long, language)) for _ in range(5)]
+    factor = min(seconds / (len(samples) / SAMPLE_RATE) for samples, seconds in runs)
+    first = [voice.run(voice.ids(FIRST_CHUNK[language], language)) for _ in range(21)]
+    return factor, float(np.median([seconds for _, seconds in first])) * 1e3, len(first[0][0]) / SAMPLE_RATE
+
+
+def main():
+    """Prints the tables."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder", type=Path, help="where the voices are")
+    parser.add_argument("--elio", help="the program, for transcripts by a Whisper")
+    parser.add_argument("--model", help="the Whisper: a name or a file")
+    parser.add_argument("--sentences", type=int, default=60, help="about this many of the replies' sentences")
+    arguments = parser.parse_args()
+    voices = {
+        "phonemes": Voice(arguments.folder / "voice-demo.onnx", arguments.folder / "voice-demo.onnx.json"),
+        "letters": Voice(arguments.folder / "voice-demo-mms.onnx", arguments.folder / "voice-demo-mms.json"),
+    }
+
+    def speakers(language):
+        made = {name: lambda text, voice=voice: voice.say(text, language) for name, voice in voices.items()}
+        return made | {"espeak-ng": lambda text: espeak_says(text, language)}
+
+    print("Real-time factor of a long sentence and time of a first chunk, one core:\n")
+    rows = []
+    for name, voice in voices.items():
+        for language in ("en", "fr"):
+            factor, first, length = speed(voice, language)
+            rows.append([name, language, f"{factor:.4f}", f"{first:.1f} ms for {length:.2f} s"])
+    table(["voice", "language", "real-time factor", f"\"{FIRST_CHUNK['en']}\" / \"{FIRST_CHUNK['fr']}\""], rows)
+
+    print("\nWords understood:\n")
+    rows = []
+    known = {}
+    for language in ("en", "fr"):
+        every = replies(language, plain_only=True)
+        known[language] = every[:: max(1, len(every) // arguments.sentences)]
+    for search in ("grammar", "loop", "language model"):
+        for name, texts in (("replies", known["en"]), ("unseen", UNSEEN["en"])):
+            sphinx = Sphinx(search, [plain(text) for text in texts])
+            kept = [(text, plain(text)) for text in texts if plain(text) in sphinx.sentences]
+            title = f"PocketSphinx, {search}, {len(kept)} {name}, en"
+            rows.append([title, *accuracy(speakers("en"), kept, sphinx.hear)])
+            if search == "grammar":
+                print(f"PocketSphinx does not know: {', '.join(sphinx.unknown) or 'none'}\n")
+    if arguments.elio:
+        for language in ("en", "fr"):
+            for name, texts in (("replies", known[language]), ("unseen", UNSEEN[language])):
+                kept = [(text, plain(text)) for text in texts]
+                hear = partial(whisper, arguments.elio, arguments.model, language)
+                title = f"Whisper, {len(kept)} {name}, {language}"
+                rows.append([title, *accuracy(speakers(language), kept, hear)])
+    table(["recognizer", *speakers("en")], rows)
+
+
+if __name__ == "__main__":
+    main()
