@@ -7,17 +7,20 @@ import numpy as np
 from . import network
 from .settings import END, END_FRAMES, MARKS, PAUSES, SILENT
 
+# How fast the sound fades in a pause: to less than a hundredth in 10 frames.
+FADING = 0.5
+
 
 @dataclass
 class Timing:
-    """When each symbol sounds. Vectors over symbols: `frames`, `begin` (float32, in frames); over frames: `owner`, the
-    symbol that sounds (int64). `total` is the number of frames (int64 [])."""
+    """When each symbol sounds. Over symbols: `frames` and `begin` (float32, in frames), and `pause`, 1 for a mark; over
+    frames: `owner`, the symbol that sounds (int64), and `frame`, 0, 1, 2… (float32)."""
 
     frames: str
     begin: str
     owner: str
     frame: str
-    total: str
+    pause: str
 
 
 def encode(graph, weights, symbols, alphabet, pace):
@@ -30,7 +33,8 @@ def encode(graph, weights, symbols, alphabet, pace):
     duration = graph.Relu(_convolve(graph, weights, x, "duration.0"))
     frames = graph.Exp(graph.vector(_convolve(graph, weights, duration, "duration.1")))
     pause = graph.Gather(np.array([PAUSES.get(symbol, 0) for symbol in alphabet], np.float32), symbols)
-    frames = graph.Where(graph.Greater(pause, 0.0), pause, frames)
+    pauses = graph.Greater(pause, 0.0)
+    frames = graph.Where(pauses, pause, frames)
     frames = graph.Max(graph.Round(graph.Mul(frames, pace)), 1.0)
 
     sounding = np.array([symbol not in SILENT + END for symbol in alphabet], np.float32)
@@ -47,7 +51,7 @@ def encode(graph, weights, symbols, alphabet, pace):
     frame = graph.cast(graph.Range(np.int64(0), total, np.int64(1)), np.float32)
     passed = graph.GreaterOrEqual(graph.column(frame), graph.row(until))
     owner = graph.sum(graph.cast(passed, np.int64), 1)
-    return x, Timing(frames, graph.Sub(until, frames), owner, frame, total)
+    return x, Timing(frames, graph.Sub(until, frames), owner, frame, graph.cast(pauses, np.float32))
 
 
 def features(graph, weights, states, timing):
@@ -66,7 +70,10 @@ def features(graph, weights, states, timing):
     for index, dilation in enumerate(network.DILATIONS):
         x = graph.Add(x, graph.Relu(_convolve(graph, weights, x, f"decoder.{index}", dilation)))
     x = graph.Transpose(graph.Squeeze(_convolve(graph, weights, x, "decoder.out"), np.array([0])), perm=[1, 0])
-    return graph.Add(graph.Mul(x, weights["deviation"]), weights["mean"])
+    drawn = graph.Add(graph.Mul(x, weights["deviation"]), weights["mean"])
+    # What still sounds when a pause begins fades, and stays silent however long the pause.
+    fading = graph.Mul(graph.Mul(since, graph.Gather(timing.pause, timing.owner)), FADING)
+    return graph.Sub(drawn, graph.column(fading))
 
 
 def _convolve(graph, weights, x, name, dilation=1):

@@ -153,7 +153,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path, help="where the voice is written")
     parser.add_argument("--texts", type=int, default=12000)
-    parser.add_argument("--steps", type=int, default=1500)
+    parser.add_argument("--steps", type=int, default=1200)
     parser.add_argument("--export-only", action="store_true")
     arguments = parser.parse_args()
     if not arguments.export_only:

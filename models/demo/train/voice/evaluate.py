@@ -56,6 +56,9 @@ UNSEEN = {
 FIRST_CHUNK = {"en": "It is sunny,", "fr": "Il fait beau,"}
 # Speech between silences, at half of its level, is what a recognizer expects.
 SILENCE = np.zeros(SAMPLE_RATE // 4)
+# Wider than PocketSphinx's own beams, which lose synthetic speech, espeak-ng's too, in a grammar of many sentences; its
+# dither because digital silence has no logarithm.
+BEAMS = {"beam": 1e-80, "wbeam": 1e-60, "pbeam": 1e-80, "dither": True}
 
 
 def plain(text):
@@ -85,16 +88,16 @@ class Sphinx:
     """PocketSphinx with a grammar of sentences, a loop of their words, or its own language model."""
 
     def __init__(self, search, sentences):
-        self.decoder = Decoder(samprate=SAMPLE_RATE, loglevel="FATAL")
-        unknown = sorted({word for words in sentences for word in words if self.decoder.lookup_word(word) is None})
-        self.sentences = [words for words in sentences if not set(words) & set(unknown)]
-        self.unknown = unknown
+        self.decoder = Decoder(samprate=SAMPLE_RATE, loglevel="FATAL", **BEAMS)
+        words = {word for sentence in sentences for word in sentence}
+        self.unknown = sorted(word for word in words if self.decoder.lookup_word(word) is None)
+        self.sentences = [sentence for sentence in sentences if not set(sentence) & set(self.unknown)]
         if search == "grammar":
-            choice = " | ".join(dict.fromkeys(" ".join(words) for words in self.sentences))
-        elif search == "loop":
-            choice = "(" + " | ".join(sorted({word for words in self.sentences for word in words})) + ")+"
-        if search != "language model":
+            choice = " | ".join(dict.fromkeys(" ".join(sentence) for sentence in self.sentences))
             self.decoder.add_jsgf_string("demo", f"#JSGF V1.0; grammar demo; public <demo> = {choice};")
+        elif search == "loop":
+            self.decoder.add_lm_file("demo", _loop(sorted(words - set(self.unknown))))
+        if search != "language model":
             self.decoder.activate_search("demo")
 
     def hear(self, samples):
@@ -105,6 +108,15 @@ class Sphinx:
         self.decoder.end_utt()
         found = self.decoder.hyp()
         return plain(found.hypstr) if found else []
+
+
+def _loop(words):
+    """The file of a language model in which any of `words` may follow any other, all as likely."""
+    file = WORK / "loop.arpa"
+    level = f"{-np.log10(len(words) + 1):.4f}"
+    lines = ["\\data\\", f"ngram 1={len(words) + 2}", "", "\\1-grams:", "-99 <s>", f"{level} </s>"]
+    file.write_text("\n".join(lines + [f"{level} {word}" for word in words] + ["", "\\end\\", ""]))
+    return str(file)
 
 
 def whisper(elio, model, language, samples):
