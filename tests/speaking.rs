@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use elio::clock::Mono;
 use elio::config::{Config, Language, ModelsSettings, TtsSettings};
 use elio::models::{Models, VoiceModel};
 use elio::tts::{Pause, Splitter, Spoken, Tts, TtsError, Utterance};
@@ -143,6 +144,79 @@ async fn a_cancelled_utterance_ends_at_once_and_the_next_is_whole() {
     let again = tts.speak(utterance("Two plus two is four.", Language::En)).await.unwrap();
     // The voice has noise in it: its end is not audible to the sample.
     assert!(again.samples.len().abs_diff(whole.samples.len()) < 160);
+}
+
+#[tokio::test]
+async fn lines_are_spoken_in_the_background_and_there_at_once_from_then_on() {
+    let tts = demo();
+    let line = |language| Utterance { pause: Pause::None, ..utterance("Sorry.", language) };
+    tts.keep([Language::En, Language::Fr].map(|language| (language, "Sorry.".to_owned())).into());
+    let before = tts.speak(Utterance { pause: Pause::None, ..utterance("Hello there.", Language::En) }).await.unwrap();
+    assert!(!before.cached, "only lines are kept");
+    for language in [Language::En, Language::Fr] {
+        let until = Mono::now() + Duration::from_secs(60);
+        let kept = loop {
+            let spoken = tts.speak(line(language)).await.unwrap();
+            if spoken.cached {
+                break spoken;
+            }
+            assert!(Mono::now() < until, "the line was never kept");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        };
+        assert!(
+            kept.samples.len() > 2_000 && kept.lead_silence <= Duration::from_millis(18),
+            "{:?}",
+            kept.lead_silence
+        );
+        // It is the very same sound, now.
+        let asked = Mono::now();
+        let again = tts.speak(line(language)).await.unwrap();
+        assert!(again.cached && again.samples == kept.samples && again.first_pcm >= asked);
+        assert!(!tts.speak(utterance("Sorry.", language)).await.unwrap().cached, "a chunk has its pause");
+    }
+    let cancelled = line(Language::En);
+    cancelled.cancel.cancel();
+    assert!(matches!(tts.speak(cancelled).await, Err(TtsError::Cancelled)));
+}
+
+#[tokio::test]
+async fn what_was_prepared_is_there_when_it_is_asked_for_and_other_words_are_spoken_all_the_same() {
+    let tts = demo();
+    let text = "The weather in Paris is sunny today, with a light breeze from the south in the evening.";
+    let other = "Your timer for ten minutes is set.";
+    let whole = tts.speak(utterance(other, Language::En)).await.unwrap();
+    let mut times = [Vec::new(), Vec::new()];
+    for n in 0..10 {
+        let prepared = n % 2;
+        if prepared == 1 {
+            tts.prepare(text.into(), Language::En);
+            // More than it takes on any machine that runs these tests.
+            tokio::time::sleep(Duration::from_millis(1_000)).await;
+        }
+        let asked = Mono::now();
+        let spoken = tts.speak(utterance(text, Language::En)).await.unwrap();
+        assert!(spoken.first_pcm >= asked && !spoken.cached && spoken.samples.len() > 32_000);
+        times[prepared].push(asked.elapsed());
+    }
+    let best = times.map(|times| times.into_iter().min().unwrap());
+    assert!(best[1] * 3 < best[0], "not prepared and prepared: {best:?}");
+    // A wrong guess.
+    tts.prepare(text.into(), Language::En);
+    let spoken = tts.speak(utterance(other, Language::En)).await.unwrap();
+    assert!(spoken.samples.len().abs_diff(whole.samples.len()) < 160);
+}
+
+#[tokio::test]
+async fn the_pace_is_the_voices_own() {
+    let tts = demo();
+    let pace = tts.pace(Language::Fr);
+    let text = "Le temps restera plutôt sec et assez doux cet après-midi.";
+    let spoken = tts.speak(utterance(text, Language::Fr)).await.unwrap();
+    let sound = spoken.samples.len() as f64 / 16_000.0 - 0.28;
+    let reckoned = pace.sound(text.chars().count()).as_secs_f64();
+    assert!((0.6..1.6).contains(&(reckoned / sound)), "{reckoned} s reckoned, {sound} s spoken");
+    assert!(pace.compute(10) < pace.compute(200) && pace.compute(10) > Duration::ZERO, "{pace:?}");
+    assert_ne!(tts.pace(Language::Fr), pace, "each chunk is measured");
 }
 
 #[tokio::test]

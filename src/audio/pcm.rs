@@ -57,10 +57,10 @@ impl Format {
         self.sample.bytes() * self.channels as usize
     }
 
-    /// Frames of silence that playback keeps queued while there is no sound: a period less than `target`, so that
-    /// sound which comes waits behind less, and never less than two.
+    /// Frames of silence that playback keeps queued at least while there is no sound: two periods. A device that
+    /// cannot hold that gets more, up to `target`.
     pub fn idle(&self) -> usize {
-        self.target.saturating_sub(self.period).max(2 * self.period).min(self.target)
+        (2 * self.period).min(self.target)
     }
 
     /// The time that `frames` take.

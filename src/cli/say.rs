@@ -106,7 +106,7 @@ struct Said {
 
 async fn say(tts: &Tts, text: &str, language: Language, playback: Option<&Playback>) -> Result<Said, TtsError> {
     let from = Mono::now();
-    let mut splitter = Splitter::new(language);
+    let mut splitter = Splitter::new(language).least_first(tts.pace(language).least_first());
     let mut chunks = splitter.push(text);
     chunks.extend(splitter.finish());
     let mut spoken: Vec<Spoken> = Vec::with_capacity(chunks.len());

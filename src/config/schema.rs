@@ -57,7 +57,7 @@ pub(super) fn read(r: &mut Reader<'_>) -> Config {
             device: r.get("audio.playback.device", "default".into(), text()),
             rate: r.opt("audio.playback.rate", int(RATES)),
             channels: r.opt("audio.playback.channels", int(CHANNELS)),
-            period: r.get("audio.playback.period", ms(10), time(ms(1)..=ms(100))),
+            period: r.get("audio.playback.period", ms(5), time(ms(1)..=ms(100))),
             buffer: r.get("audio.playback.buffer", ms(30), time(ms(2)..=secs(2))),
         },
         wake: wake(r),

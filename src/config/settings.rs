@@ -94,7 +94,8 @@ pub struct PlaybackSettings {
     pub channels: Option<u16>,
     /// Length of an ALSA period.
     pub period: Duration,
-    /// Sound kept queued in the device while it is fed: the delay of the first sample, and what protects from underruns.
+    /// Sound kept queued in the device while Elio speaks, and the most silence while it does not: that begins at two
+    /// periods and grows where the device runs dry.
     pub buffer: Duration,
 }
 

@@ -8,6 +8,7 @@ use crate::config::{Config, Language, TtsSettings};
 use crate::models::{ModelError, Models};
 use crate::stt::{SttError, Whisper};
 use crate::tts::{Tts, TtsError, voice_name};
+use crate::turn::Phrase;
 
 /// An engine cannot start. Each is a matter of configuration or of a missing file: say it and exit.
 #[derive(Debug, Error)]
@@ -48,7 +49,10 @@ impl Engines {
         let whisper_model = models.whisper(&config.stt.model)?;
         let claude = Claude::new(&config.claude, key, Prefix::new(&config.claude, &config.language.listen)?)?;
         let (whisper, tts) = tokio::join!(start_whisper(config, whisper_model), start_tts(config, models));
-        Ok(Engines { whisper: whisper?, tts: tts?, claude })
+        let engines = Engines { whisper: whisper?, tts: tts?, claude };
+        // After the warm-up, and behind all that is asked of the voice: nobody waits for it.
+        engines.tts.keep(Phrase::lines());
+        Ok(engines)
     }
 }
 

@@ -91,6 +91,8 @@ pub struct Facts {
     pub tts_cached: bool,
     /// Times that the speaker's buffer ran dry in this turn.
     pub underruns: u64,
+    /// Gaps inside the answer, because the next sound was not there in time.
+    pub starved: u64,
     /// Times that the microphone's buffer overflowed in this turn.
     pub overruns: u64,
     /// The person went on speaking within 1.5 s of the commit.
@@ -175,6 +177,10 @@ pub struct Record {
     pub tts_cached: bool,
     /// Times that the speaker's buffer ran dry in this turn.
     pub underruns: u64,
+    /// Gaps inside the answer, because the next sound was not there in time.
+    // Records from before it was counted lie in spools.
+    #[serde(default)]
+    pub starved: u64,
     /// Times that the microphone's buffer overflowed in this turn.
     pub overruns: u64,
     /// The person went on speaking within 1.5 s of the commit.
@@ -228,6 +234,7 @@ impl Record {
             voice: facts.voice,
             tts_cached: facts.tts_cached,
             underruns: facts.underruns,
+            starved: facts.starved,
             overruns: facts.overruns,
             cut_off_suspected: facts.cut_off_suspected,
             transcript: facts.transcript,
@@ -332,5 +339,7 @@ mod tests {
         let record = Record::derive(&instants(), facts, Outcome::Interrupted);
         let text = serde_json::to_string(&record).unwrap();
         assert_eq!(serde_json::from_str::<Record>(&text).unwrap(), record);
+        let before = text.replace(r#""starved":0,"#, "");
+        assert!(before.len() < text.len() && serde_json::from_str::<Record>(&before).unwrap() == record);
     }
 }

@@ -1,59 +1,33 @@
-//! The voice's thread: loads, warms, then speaks one chunk after the other.
+//! The voice's thread: loads, warms, then speaks one chunk after the other; and what may be wanted, while nothing is.
 
-use std::collections::BTreeMap;
-use std::sync::mpsc::Receiver;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::Duration;
 
-use ort::session::{NoSelectedOutputs, RunOptions};
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 use super::error::{TtsError, one_line};
 use super::espeak::{self, Espeak};
+use super::pace::{Measured, Pace};
 use super::phonemes::Phonemizer;
 use super::pronounce::pronounce;
+use super::ready::{Line, Ready};
+use super::stop::Stop;
 use super::voice::{self, Voice};
-use super::{Spoken, Utterance, VoiceFigures, WarmFigures, runtime, sound};
+use super::{Pause, Spoken, Utterance, VoiceFigures, WarmFigures, runtime, sound};
 use crate::clock::Mono;
 use crate::config::{Language, TtsSettings};
 use crate::models::VoiceModel;
 
-/// Ends the inference of an utterance that is cancelled.
-#[derive(Default)]
-pub(super) struct Stop {
-    cancel: CancellationToken,
-    running: Mutex<Option<Arc<RunOptions<NoSelectedOutputs>>>>,
-}
-
-impl Stop {
-    pub(super) fn on(cancel: CancellationToken) -> Arc<Self> {
-        Arc::new(Self { cancel, running: Mutex::default() })
-    }
-
-    /// Options for a run that [`Stop::end`] ends.
-    fn begin(&self) -> Result<Arc<RunOptions<NoSelectedOutputs>>, ort::Error> {
-        let options = Arc::new(RunOptions::new()?);
-        *self.running.lock().unwrap_or_else(PoisonError::into_inner) = Some(options.clone());
-        // The cancelling one may have looked before there was something to end.
-        if self.cancel.is_cancelled() {
-            options.terminate()?;
-        }
-        Ok(options)
-    }
-
-    /// Ends the run, if one runs. Call it once the token is cancelled.
-    pub(super) fn end(&self) {
-        let running = self.running.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(Err(error)) = running.map(|options| options.terminate()) {
-            log::debug!("the inference cannot be ended: {}", one_line(error));
-        }
-    }
-}
-
 /// What the thread is asked.
 pub(super) enum Message {
     Speak(Box<Job>),
+    /// This may be wanted soon.
+    Draft(Line, Arc<Stop>),
+    /// These are wanted again and again: to be spoken when there is time, and kept.
+    Keep(Vec<Line>),
     Touch(Language),
 }
 
@@ -83,10 +57,21 @@ const LONGEST: [(Language, &str); 2] = [
 /// The voices, warm.
 pub(super) struct Engine {
     settings: TtsSettings,
+    ready: Arc<Ready>,
+    /// The last draft, and how long it took.
+    draft: Option<(Line, Raw)>,
+    /// Lines that are still to be kept.
+    lines: VecDeque<Line>,
     voices: Vec<Voice>,
     slots: BTreeMap<Language, Slot>,
     /// One for each espeak-ng voice that is needed.
     phonemizers: BTreeMap<String, Phonemizer>,
+}
+
+/// What a network gave, and the time that phonemes and inference took.
+struct Raw {
+    samples: Vec<f32>,
+    compute: Duration,
 }
 
 /// How a language is spoken.
@@ -109,10 +94,20 @@ impl Engine {
     pub(super) fn load(
         settings: TtsSettings,
         models: Vec<(Language, VoiceModel)>,
+        ready: Arc<Ready>,
     ) -> Result<(Self, Names, WarmFigures), TtsError> {
         let from = Mono::now();
-        let mut engine = Self { settings, voices: Vec::new(), slots: BTreeMap::new(), phonemizers: BTreeMap::new() };
+        let mut engine = Self {
+            settings,
+            ready,
+            draft: None,
+            lines: VecDeque::new(),
+            voices: Vec::new(),
+            slots: BTreeMap::new(),
+            phonemizers: BTreeMap::new(),
+        };
         let mut figures = Vec::new();
+        let mut paces = BTreeMap::new();
         for (language, model) in &models {
             let files = (model.onnx.as_path(), model.json.as_path());
             let loaded = engine.voices.iter().position(|voice| voice.files() == files);
@@ -141,6 +136,8 @@ impl Engine {
             } else {
                 engine.check_phonemes(*language, index)?;
             }
+            let pace = paces.entry(index).or_insert_with(|| engine.ready.pace(*language));
+            engine.ready.set_pace(*language, |of| *of = *pace);
         }
         for language in [Language::En, Language::Fr] {
             if !engine.slots.contains_key(&language) {
@@ -170,9 +167,11 @@ impl Engine {
 
     /// Answers until the last handle is gone.
     pub(super) fn run(mut self, inbox: &Receiver<Message>) {
-        while let Ok(message) = inbox.recv() {
+        while let Some(message) = self.next(inbox) {
             match message {
                 Message::Touch(language) => self.touch(language),
+                Message::Keep(lines) => self.lines.extend(lines),
+                Message::Draft(line, stop) => self.take_draft(line, &stop),
                 Message::Speak(job) => {
                     let Job { utterance, reply, stop } = *job;
                     if reply.is_closed() {
@@ -183,6 +182,50 @@ impl Engine {
                     drop(reply.send(spoken));
                 }
             }
+        }
+    }
+
+    /// The next message. Until one comes, lines are made; whoever sends one ends that.
+    fn next(&mut self, inbox: &Receiver<Message>) -> Option<Message> {
+        while let Some((language, text)) = self.lines.pop_front() {
+            let stop = Stop::on(CancellationToken::new());
+            // Before the look at the inbox: who sends after it, finds this and ends it.
+            self.ready.idle(Some(stop.clone()));
+            let message = inbox.try_recv();
+            if matches!(message, Err(TryRecvError::Empty)) {
+                let cancel = stop.token();
+                let line = Utterance { text: text.clone(), language, first: true, pause: Pause::None, cancel };
+                match self.speak(&line, &stop) {
+                    Ok(spoken) => {
+                        if !self.ready.keep((language, text), spoken) {
+                            log::warn!("the lines that Elio says of its own take too much memory: not all are kept");
+                            self.lines.clear();
+                        }
+                    }
+                    Err(TtsError::Cancelled) => self.lines.push_front((language, text)),
+                    Err(error) => log::warn!("a line that Elio says of its own: {error}"),
+                }
+                self.ready.idle(None);
+            } else {
+                self.ready.idle(None);
+                self.lines.push_front((language, text));
+                return message.ok();
+            }
+        }
+        inbox.recv().ok()
+    }
+
+    fn take_draft(&mut self, line: Line, stop: &Stop) {
+        self.draft = None;
+        let (language, text) = &line;
+        let Some(slot) = self.slots.get_mut(language).filter(|_| !stop.is_cancelled()) else { return };
+        slot.used = Some(Mono::now());
+        let Some(index) = slot.voice else { return };
+        match self.samples(text, *language, index, stop) {
+            Ok(raw) => self.draft = Some((line, raw)),
+            // Its utterance, where it comes, says what is wrong.
+            Err(error) if !stop.is_cancelled() => log::debug!("{error}"),
+            Err(_) => {}
         }
     }
 
@@ -214,22 +257,22 @@ impl Engine {
     /// The longest text and a short one through the whole way: the figures, and the gain.
     fn warm(&mut self, language: Language, index: usize, figures: &mut VoiceFigures) -> Result<(), TtsError> {
         self.check_phonemes(language, index)?;
-        let from = Mono::now();
-        let samples = self.samples(longest(language), language, index, &Stop::default())?;
-        figures.longest = from.elapsed();
-        let from = Mono::now();
-        self.samples(
-            if language == Language::En { "Hello there." } else { "Bonjour Paris." },
-            language,
-            index,
-            &Stop::default(),
-        )?;
-        figures.shortest = from.elapsed();
+        let (long, short) = (longest(language), shortest(language));
+        let longest = self.samples(long, language, index, &Stop::default())?;
+        let shortest = self.samples(short, language, index, &Stop::default())?;
+        (figures.longest, figures.shortest) = (longest.compute, shortest.compute);
         let level = self.settings.level_dbfs;
         if let Some(voice) = self.voices.get_mut(index) {
-            voice.gain = sound::gain(&samples, voice.rate, level);
-            figures.longest_audio = Duration::from_secs_f64(samples.len() as f64 / f64::from(voice.rate));
+            voice.gain = sound::gain(&longest.samples, voice.rate, level);
+            figures.longest_audio = seconds(longest.samples.len(), voice.rate);
             figures.gain_db = 20.0 * voice.gain.log10();
+            let (rate, gain) = (voice.rate, voice.gain);
+            let measured = |text: &str, raw: Raw| {
+                let sound = sound::join(raw.samples, rate, gain, true, Pause::None).samples.len();
+                Measured { characters: text.chars().count(), sound: seconds(sound, rate), compute: raw.compute }
+            };
+            let pace = Pace::through(measured(short, shortest), measured(long, longest));
+            self.ready.set_pace(language, |of| *of = pace);
         }
         Ok(())
     }
@@ -261,24 +304,30 @@ impl Engine {
         let slot = self.slots.get_mut(language).ok_or(TtsError::Gone)?;
         slot.used = Some(Mono::now());
         let index = slot.voice;
-        let mut spoken = None;
-        if let Some(index) = index {
+        let drafted = self.draft.take_if(|((of, draft), _)| of == language && draft == text);
+        let mut spoken = drafted.map(|(_, raw)| raw);
+        if let (Some(index), None) = (index, &spoken) {
             match self.samples(text, *language, index, stop) {
                 _ if cancel.is_cancelled() => return Err(TtsError::Cancelled),
-                Ok(samples) => spoken = Some(samples),
+                Ok(raw) => spoken = Some(raw),
                 Err(error) => log::warn!("{error}; espeak-ng speaks instead"),
             }
         }
         let slot = self.slots.get(language).ok_or(TtsError::Gone)?;
-        let (samples, rate, gain, voice) = match (spoken, index.and_then(|index| self.voices.get(index))) {
-            (Some(samples), Some(voice)) => (samples, voice.rate, voice.gain, voice.name.clone()),
+        let (raw, rate, gain, voice) = match (spoken, index.and_then(|index| self.voices.get(index))) {
+            (Some(raw), Some(voice)) => (raw, voice.rate, voice.gain, voice.name.clone()),
             _ => {
+                let from = Mono::now();
                 let (samples, rate) = slot.fallback.speak(&pronounce(text, *language))?;
-                (samples, rate, slot.fallback_gain, espeak::NAME.into())
+                let raw = Raw { samples, compute: from.elapsed() };
+                (raw, rate, slot.fallback_gain, espeak::NAME.into())
             }
         };
         let fallback = index.is_some() && voice == espeak::NAME;
-        let joined = sound::join(samples, rate, gain, *first, *pause);
+        let joined = sound::join(raw.samples, rate, gain, *first, *pause);
+        let sound = seconds(joined.samples.len(), rate).saturating_sub(pause.length());
+        let chunk = Measured { characters: text.chars().count(), sound, compute: raw.compute };
+        self.ready.set_pace(*language, |pace| pace.observe(chunk));
         let now = Mono::now();
         Ok(Spoken {
             samples: joined.samples,
@@ -289,6 +338,7 @@ impl Engine {
             done: now,
             voice,
             fallback,
+            cached: false,
         })
     }
 
@@ -314,16 +364,30 @@ impl Engine {
     }
 
     /// The samples of `text` at the voice's own level.
-    fn samples(&mut self, text: &str, language: Language, index: usize, stop: &Stop) -> Result<Vec<f32>, TtsError> {
+    fn samples(&mut self, text: &str, language: Language, index: usize, stop: &Stop) -> Result<Raw, TtsError> {
+        let from = Mono::now();
         let front = self.front(text, language)?;
-        if !front.contains(char::is_alphanumeric) {
-            return Ok(Vec::new());
-        }
         let voice = self.voices.get_mut(index).ok_or(TtsError::Gone)?;
-        let ids = voice.ids(&front, language);
-        let run = stop.begin().and_then(|options| voice.infer(&ids, &options));
-        run.map_err(|error| voice.misfit(format!("the inference failed: {}", one_line(error))))
+        let samples = if front.contains(char::is_alphanumeric) {
+            let ids = voice.ids(&front, language);
+            let run = stop.begin().and_then(|options| voice.infer(&ids, &options));
+            run.map_err(|error| voice.misfit(format!("the inference failed: {}", one_line(error))))?
+        } else {
+            Vec::new()
+        };
+        Ok(Raw { samples, compute: from.elapsed() })
     }
+}
+
+fn shortest(language: Language) -> &'static str {
+    match language {
+        Language::En => "Hello there.",
+        Language::Fr => "Bonjour Paris.",
+    }
+}
+
+fn seconds(samples: usize, rate: u32) -> Duration {
+    Duration::from_secs_f64(samples as f64 / f64::from(rate.max(1)))
 }
 
 fn longest(language: Language) -> &'static str {

@@ -7,11 +7,14 @@
 mod engine;
 mod error;
 mod espeak;
+mod pace;
 mod phonemes;
 mod pronounce;
+mod ready;
 mod runtime;
 mod sound;
 mod splitter;
+mod stop;
 mod voice;
 
 use std::collections::BTreeMap;
@@ -27,9 +30,12 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::Mono;
 use crate::config::{Language, Provider, TtsSettings};
 use crate::models::VoiceModel;
-use engine::{Engine, Job, Message, Stop};
+use engine::{Engine, Job, Message};
 pub use error::TtsError;
+pub use pace::Pace;
+use ready::Ready;
 pub use splitter::{Chunk, Pause, Splitter};
+use stop::Stop;
 
 /// A chunk to speak.
 #[derive(Clone, Debug)]
@@ -64,12 +70,22 @@ pub struct Spoken {
     pub voice: String,
     /// espeak-ng spoke, because the voice failed.
     pub fallback: bool,
+    /// It is a line that was ready: see [`Tts::keep`].
+    pub cached: bool,
 }
 
 /// What speaks chunks; [`Tts`], or a script in the tests of the turn.
 pub trait Speak: Send + Sync {
     /// Speaks one chunk. Chunks are spoken in the order of the calls.
     fn speak(&self, utterance: Utterance) -> BoxFuture<'static, Result<Spoken, TtsError>>;
+
+    /// This text may come next: what can be computed of it, is. Where another text comes, that ends. Does not wait.
+    fn prepare(&self, _text: String, _language: Language) {}
+
+    /// How fast the voice of a language is at present.
+    fn pace(&self, _language: Language) -> Pace {
+        Pace::default()
+    }
 }
 
 /// How long the voices took to become ready, and how fast they are since.
@@ -112,6 +128,7 @@ struct Shared {
     thread: Option<JoinHandle<()>>,
     voices: BTreeMap<Language, (String, u32)>,
     warm: WarmFigures,
+    ready: Arc<Ready>,
 }
 
 /// The name or path of the voice that is configured for `language`; `None`: espeak-ng, which needs no model.
@@ -128,28 +145,36 @@ impl Tts {
     /// as the slowest model takes; logs the figures.
     pub fn start(settings: &TtsSettings, voices: Vec<(Language, VoiceModel)>) -> Result<Tts, TtsError> {
         let (messages, inbox) = mpsc::channel();
-        let (ready, loaded) = mpsc::channel();
-        let settings = settings.clone();
-        let run = move || match Engine::load(settings, voices) {
+        let (report, loaded) = mpsc::channel();
+        let ready = Arc::new(Ready::default());
+        let (settings, shared) = (settings.clone(), ready.clone());
+        let run = move || match Engine::load(settings, voices, shared) {
             Ok((engine, voices, warm)) => {
-                if ready.send(Ok((voices, warm))).is_ok() {
+                if report.send(Ok((voices, warm))).is_ok() {
                     engine.run(&inbox);
                 }
             }
             // Nobody listens any more where this fails.
-            Err(error) => drop(ready.send(Err(error))),
+            Err(error) => drop(report.send(Err(error))),
         };
         let thread = std::thread::Builder::new().name("tts".into()).spawn(run).map_err(|_| TtsError::Gone)?;
         let (voices, warm) = loaded.recv().map_err(|_| TtsError::Gone)??;
-        Ok(Tts { shared: Arc::new(Shared { messages: Some(messages), thread: Some(thread), voices, warm }) })
+        Ok(Tts { shared: Arc::new(Shared { messages: Some(messages), thread: Some(thread), voices, warm, ready }) })
     }
 
-    /// Speaks one chunk. Chunks are spoken in the order of the calls; a cancelled one ends at once.
+    /// Speaks one chunk. Chunks are spoken in the order of the calls; a cancelled one ends at once, and a line that is
+    /// kept waits for none.
     pub fn speak(&self, utterance: Utterance) -> BoxFuture<'static, Result<Spoken, TtsError>> {
+        if let Some(spoken) = self.shared.ready.spoken(&utterance) {
+            let cancelled = utterance.cancel.is_cancelled();
+            return Box::pin(std::future::ready(if cancelled { Err(TtsError::Cancelled) } else { Ok(spoken) }));
+        }
+        let (language, text) = (utterance.language, utterance.text.clone());
         let (reply, answer) = oneshot::channel();
         let cancel = utterance.cancel.clone();
         let stop = Stop::on(cancel.clone());
         let sent = self.send(Message::Speak(Box::new(Job { utterance, reply, stop: stop.clone() })));
+        self.shared.ready.make_way(language, &text);
         Box::pin(async move {
             sent?;
             tokio::select! {
@@ -161,6 +186,29 @@ impl Tts {
                 answer = answer => answer.map_err(|_| TtsError::Gone)?,
             }
         })
+    }
+
+    /// Begins to compute a text that may be spoken next, so that it is there when it is; where another is spoken, that
+    /// ends. Does not wait.
+    pub fn prepare(&self, text: String, language: Language) {
+        let stop = Stop::on(CancellationToken::new());
+        self.shared.ready.draft((language, text.clone()), stop.clone());
+        // A thread that has ended says so when it is asked to speak.
+        let _ = self.send(Message::Draft((language, text), stop));
+        self.shared.ready.pause_lines();
+    }
+
+    /// Speaks lines that will be needed again and again, in the background, and keeps their sound (8 MB at most): an
+    /// [`Utterance`] of one, without a pause after it, is then there at once. Does not wait.
+    pub fn keep(&self, lines: Vec<(Language, String)>) {
+        if self.send(Message::Keep(lines)).is_err() {
+            log::debug!("the voice's thread has ended");
+        }
+    }
+
+    /// How fast the voice of a language is at present.
+    pub fn pace(&self, language: Language) -> Pace {
+        self.shared.ready.pace(language)
     }
 
     /// Touches the voice with a tiny inference where it has been idle for long, so that memory and clocks are up when
@@ -195,6 +243,14 @@ impl Tts {
 impl Speak for Tts {
     fn speak(&self, utterance: Utterance) -> BoxFuture<'static, Result<Spoken, TtsError>> {
         Tts::speak(self, utterance)
+    }
+
+    fn prepare(&self, text: String, language: Language) {
+        Tts::prepare(self, text, language);
+    }
+
+    fn pace(&self, language: Language) -> Pace {
+        Tts::pace(self, language)
     }
 }
 

@@ -11,6 +11,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio_util::sync::CancellationToken;
 
 use super::Phrase;
+use super::ahead::Ahead;
 use super::guess::Meter;
 use crate::audio::Playback;
 use crate::claude::wire::Message;
@@ -19,6 +20,9 @@ use crate::clock::{Clock, Mono};
 use crate::config::Language;
 use crate::stt::{Clip, Transcribe, Transcript};
 use crate::tts::{Chunk, Pause, Speak, Splitter, Spoken, Utterance};
+
+/// The first chunk ends after an article or the like only where no better word has come after this long.
+const PATIENCE: Duration = Duration::from_millis(20);
 
 /// Where sound goes: the playback queue, or a test's ear. Every call carries the turn's number.
 pub trait Player: Send + Sync {
@@ -94,6 +98,7 @@ pub(super) struct SpokenFacts {
     pub(super) first_pcm: Mono,
     pub(super) done: Mono,
     pub(super) voice: String,
+    pub(super) cached: bool,
 }
 
 /// One turn's way to the playback queue. The turn's task runs beside the runner that cancels it: once silenced, the
@@ -178,6 +183,7 @@ impl TurnVoice {
             first_pcm: spoken.first_pcm,
             done: spoken.done,
             voice: spoken.voice.clone(),
+            cached: spoken.cached,
         };
         let mut state = self.state();
         if let Some((waiting, _)) = &mut state.held {
@@ -270,8 +276,9 @@ async fn run(job: Job, stages: &Stages, teller: &Teller) -> Result<(), Failure> 
     let stream = asked.map_err(|error| Failure::of_claude(&error, false))?;
     teller.tell(News::Asked(stream.head().clone()));
     let (chunks, spoken_chunks) = unbounded_channel();
-    let reading = read(stream, language, chunks, &job.meter, stages, teller);
-    let speaking = speak(spoken_chunks, language, &job.voice, &job.cancel, stages, teller);
+    let ahead = Mutex::new(Ahead::new(stages.tts.pace(language), stages.clock.now()));
+    let reading = read(stream, language, chunks, &job.meter, &ahead, stages, teller);
+    let speaking = speak(spoken_chunks, language, &job.voice, &job.cancel, &ahead, stages, teller);
     // A voice that fails ends the turn at once, for the person hears nothing more; a stream that fails does not: what
     // was written before is spoken, and the apology comes after it.
     let (read, audible) = tokio::try_join!(async { Ok(reading.await) }, speaking)?;
@@ -284,39 +291,68 @@ async fn run(job: Job, stages: &Stages, teller: &Teller) -> Result<(), Failure> 
     Ok(())
 }
 
-/// Reads Claude's stream into chunks.
+/// Reads Claude's stream into chunks. Where the sound that is ahead would run out before the sentence ends, the chunk
+/// does.
 async fn read(
     mut stream: Box<dyn AnswerStream>,
     language: Language,
     chunks: UnboundedSender<Chunk>,
     meter: &Meter,
+    ahead: &Mutex<Ahead>,
     stages: &Stages,
     teller: &Teller,
 ) -> Result<(), Failure> {
-    let mut splitter = Splitter::new(language);
+    let mut splitter = Splitter::new(language).least_first(stages.tts.pace(language).least_first());
     let mut texts = 0;
     let mut ready = 0;
     let mut hand_over = |new: Vec<Chunk>| {
         for chunk in new {
+            let now = stages.clock.now();
             if ready == 0 {
-                teller.tell(News::ChunkReady(stages.clock.now()));
+                teller.tell(News::ChunkReady(now));
             }
             ready += 1;
+            lock(ahead).given(chunk.text.chars().count(), now);
             // The voice has failed and says so itself.
             let _ = chunks.send(chunk);
         }
     };
-    while let Some(event) = stream.next().await {
+    let mut likely = None;
+    let mut patience = None;
+    loop {
+        let event = {
+            let mut next = stream.next();
+            loop {
+                let due = splitter.waiting().map(|characters| match splitter.at_first() {
+                    true => *patience.get_or_insert_with(|| stages.clock.now() + PATIENCE),
+                    false => lock(ahead).due(characters),
+                });
+                let wait = due.map(|due| due.since(stages.clock.now()));
+                tokio::select! {
+                    biased;
+                    event = &mut next => break event,
+                    () = tokio::time::sleep(wait.unwrap_or_default()), if wait.is_some() => {
+                        hand_over(splitter.hurry().into_iter().collect());
+                    }
+                }
+            }
+        };
         match event {
-            AnswerEvent::Text { at, text } => {
+            Some(AnswerEvent::Text { at, text }) => {
                 if texts == 0 {
                     teller.tell(News::FirstText { at, usage: stream.usage() });
                 }
                 texts += 1;
                 meter.text(&text);
                 hand_over(splitter.push(&text));
+                // The voice begins with the first chunk while Claude writes the word behind it.
+                let next = splitter.likely_first();
+                if next.is_some() && next != likely {
+                    next.iter().for_each(|text| stages.tts.prepare(text.clone(), language));
+                    likely = next;
+                }
             }
-            AnswerEvent::Done { at, stop, usage, .. } => {
+            Some(AnswerEvent::Done { at, stop, usage, .. }) => {
                 meter.counted(usage.output());
                 teller.tell(News::Written { at, usage });
                 hand_over(splitter.finish());
@@ -325,10 +361,11 @@ async fn read(
                 }
                 return Ok(());
             }
-            AnswerEvent::Failed(error) => {
+            Some(AnswerEvent::Failed(error)) => {
                 hand_over(splitter.finish());
                 return Err(Failure::of_claude(&error, texts > 0));
             }
+            None => break,
         }
     }
     let phrase = if texts > 0 { Phrase::CutShort } else { Phrase::Failed };
@@ -341,6 +378,7 @@ async fn speak(
     language: Language,
     voice: &TurnVoice,
     cancel: &CancellationToken,
+    ahead: &Mutex<Ahead>,
     stages: &Stages,
     teller: &Teller,
 ) -> Result<Duration, Failure> {
@@ -352,9 +390,14 @@ async fn speak(
         let spoken = voice.push(&*stages.player, spoken);
         first = false;
         audible += spoken.audio;
+        lock(ahead).spoken(spoken.audio, stages.tts.pace(language), stages.clock.now());
         teller.tell(News::Spoken { written: chunk.written, spoken });
     }
     Ok(audible)
+}
+
+fn lock(ahead: &Mutex<Ahead>) -> MutexGuard<'_, Ahead> {
+    ahead.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Speaks a ready line after what is already queued.

@@ -159,6 +159,7 @@ impl Ledger {
                     self.instants.tts_first_pcm = Some(spoken.first_pcm);
                     self.facts.tts_lead_silence = Some(spoken.lead_silence);
                     self.facts.voice = Some(spoken.voice.clone());
+                    self.facts.tts_cached = spoken.cached;
                 }
                 self.instants.tts_done = Some(spoken.done);
                 self.chunks.push(SpokenChunk { written: written.clone(), audio: spoken.audio });
@@ -178,11 +179,12 @@ impl Ledger {
         self.facts.cache_write_tokens = Some(usage.cache_write());
     }
 
-    /// The turn's sound ended after `heard` of it.
-    pub(super) fn played(&mut self, at: Mono, heard: Duration, underruns: u64) {
+    /// The turn's sound ended after `heard` of it; so often the device ran dry, and so often the next sound was late.
+    pub(super) fn played(&mut self, at: Mono, heard: Duration, underruns: u32, starved: u32) {
         self.instants.playback_end = Some(at);
         self.heard = heard;
-        self.facts.underruns += underruns;
+        self.facts.underruns += u64::from(underruns);
+        self.facts.starved += u64::from(starved);
         self.silent_again = true;
     }
 

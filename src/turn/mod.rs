@@ -4,6 +4,7 @@
 //! it feeds frames and news to the machine, starts each turn's task ([`Stages`]) and reports each turn
 //! ([`TurnReport`]).
 
+mod ahead;
 mod answer;
 mod endpoint;
 mod guess;

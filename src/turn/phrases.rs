@@ -57,6 +57,12 @@ impl Phrase {
         }
     }
 
+    /// Every line in every language, for a voice to keep; what is said most often comes first.
+    pub fn lines() -> Vec<(Language, String)> {
+        let both = |phrase: Phrase| [Language::En, Language::Fr].map(|of| (of, phrase.text(of).to_owned()));
+        Phrase::ALL.into_iter().flat_map(both).collect()
+    }
+
     /// The words.
     pub fn text(self, language: Language) -> &'static str {
         match language {

@@ -267,9 +267,9 @@ impl Runner {
                     ledger.instants.first_audible.get_or_insert(at);
                 }
             }
-            PlaybackEvent::Ended { turn, at, heard, completed, underruns, .. } => {
+            PlaybackEvent::Ended { turn, at, heard, completed, starved, underruns } => {
                 if let Some(ledger) = self.ledger(turn) {
-                    ledger.played(at, heard, underruns.into());
+                    ledger.played(at, heard, underruns, starved);
                 }
                 self.silent_since = self.silent_since.max(at);
                 if self.current.as_ref().is_some_and(|ledger| ledger.turn == turn) {

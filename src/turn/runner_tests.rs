@@ -53,6 +53,8 @@ struct Fakes {
     speaks: Mutex<Option<usize>>,
     asked: Mutex<Vec<Question>>,
     said: Mutex<Vec<String>>,
+    /// What the voice was told may come.
+    prepared: Mutex<Vec<String>>,
     events: UnboundedSender<PlaybackEvent>,
     played: Mutex<VecDeque<(u64, usize)>>,
     clock: Arc<PausedClock>,
@@ -154,6 +156,7 @@ impl Speak for Fakes {
     fn speak(&self, utterance: Utterance) -> BoxFuture<'static, Result<Spoken, TtsError>> {
         self.said.lock().unwrap().push(utterance.text.clone());
         let clock = self.clock.clone();
+        let cached = Phrase::lines().contains(&(utterance.language, utterance.text.clone()));
         let mut speaks = self.speaks.lock().unwrap();
         let voiceless = *self.voiceless.lock().unwrap() || *speaks == Some(0);
         *speaks = speaks.and_then(|left| left.checked_sub(1));
@@ -171,8 +174,13 @@ impl Speak for Fakes {
                 done: now,
                 voice: "voice".into(),
                 fallback: false,
+                cached,
             })
         })
+    }
+
+    fn prepare(&self, text: String, _language: Language) {
+        self.prepared.lock().unwrap().push(text);
     }
 }
 
@@ -213,7 +221,7 @@ impl Player for Fakes {
 }
 
 fn ended(turn: u64, at: Mono, heard: Duration, completed: bool) -> PlaybackEvent {
-    PlaybackEvent::Ended { turn, at, heard, completed, starved: 0, underruns: 0 }
+    PlaybackEvent::Ended { turn, at, heard, completed, starved: 2, underruns: 1 }
 }
 
 fn usage() -> Usage {
@@ -285,6 +293,7 @@ impl Rig {
             speaks: Mutex::new(None),
             asked: Mutex::default(),
             said: Mutex::default(),
+            prepared: Mutex::default(),
             events,
             played: Mutex::default(),
             clock: Arc::new(PausedClock(tokio::time::Instant::now())),
@@ -376,6 +385,10 @@ async fn a_question_is_answered_and_recorded_in_full() {
     assert_eq!(record["source"], "endpoint");
     assert_eq!(record["turn_id"], "test-1");
     assert_eq!(record["cache_hit"], true);
+    assert_eq!(
+        (&record["underruns"], &record["starved"], &record["tts_cached"]),
+        (&1.into(), &2.into(), &false.into())
+    );
     assert!(!serde_json::to_string(&record).unwrap().contains("midi"), "no word in the record");
     assert_eq!(*rig.visible.borrow(), Visible::Idle);
 }
@@ -392,6 +405,67 @@ async fn the_first_chunk_is_spoken_while_claude_still_writes() {
     rig.question().await;
     let at = rig.report().await.instants;
     assert!(at.first_audible < at.llm_done, "{at:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_voice_begins_with_a_likely_first_chunk_before_the_word_behind_it_is_there() {
+    let mut rig = Rig::new();
+    *rig.fakes.script.lock().unwrap() =
+        vec![Script::Write("Il"), Script::Write(" est"), Script::Write(" midi et quart.")];
+    rig.question().await;
+    let record = rig.report().await.record;
+    assert_eq!(*rig.fakes.prepared.lock().unwrap(), ["Il est"]);
+    assert_eq!(rig.said(), ["Il est", "midi et quart."]);
+    assert_eq!(record.first_chunk_wait_ms, Some(200.0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_better_end_of_the_first_chunk_is_waited_for_but_not_for_long() {
+    for (script, said, wait) in [
+        ([Script::Write("Dans la cuisine i"), Script::Write("l fait chaud.")], "Dans la cuisine", 0.0..1.0),
+        // The next word comes after 100 ms.
+        ([Script::Write("Dans la c"), Script::Write("uisine il fait chaud.")], "Dans la", 20.0..22.0),
+        // A number is never cut.
+        (
+            [Script::Write("Environ 4 0"), Script::Write("00 personnes sont là.")],
+            "Environ 4 000 personnes",
+            100.0..101.0,
+        ),
+    ] {
+        let mut rig = Rig::new();
+        *rig.fakes.script.lock().unwrap() = script.into();
+        rig.question().await;
+        let waited = rig.report().await.record.first_chunk_wait_ms.unwrap();
+        assert_eq!(rig.said()[0], said);
+        assert!(wait.contains(&waited), "{said}: {waited} ms");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sentence_is_cut_only_where_the_sound_before_it_would_run_out() {
+    let pieces = ["Oui. ", "Le train ", "part bientôt ", "de la gare ", "du nord."];
+    let mut rig = Rig::new();
+    // 240 ms of sound for the first chunk, and a piece each 100 ms.
+    *rig.fakes.script.lock().unwrap() = pieces.map(Script::Write).into();
+    rig.question().await;
+    rig.report().await;
+    assert_eq!(rig.said(), ["Oui.", "Le train part", "bientôt de la gare du nord."]);
+    // With more sound ahead, the same sentence stays whole.
+    let mut rig = Rig::new();
+    let pieces = ["Oui, vraiment, tout de suite. ", "Le train ", "part bientôt ", "de la gare ", "du nord."];
+    *rig.fakes.script.lock().unwrap() = pieces.map(Script::Write).into();
+    rig.question().await;
+    rig.report().await;
+    assert_eq!(rig.said(), ["Oui,", "vraiment, tout de suite.", "Le train part bientôt de la gare du nord."]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_written_before_claude_falls_silent_is_spoken() {
+    let rig = Rig::new();
+    *rig.fakes.script.lock().unwrap() = vec![Script::Write("Oui. Le train part bientôt de la g"), Script::Stall];
+    rig.question().await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(rig.said(), ["Oui.", "Le train part bientôt"]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -421,6 +495,7 @@ async fn claude_out_of_reach_is_said_in_the_language_that_was_heard() {
     let report = rig.report().await;
     assert_eq!(report.record.outcome, Outcome::Failed("offline".into()));
     assert_eq!(report.record.request_id, None);
+    assert!(report.record.tts_cached, "the line was ready");
     assert_eq!(rig.said(), [Phrase::Offline.text(Language::Fr)]);
     assert!(report.instants.first_audible.is_some());
 }
@@ -434,7 +509,7 @@ async fn an_answer_that_breaks_off_is_spoken_as_far_as_it_came_and_then_excused(
     assert_eq!(report.record.outcome, Outcome::Failed("offline".into()));
     let said = rig.said();
     assert_eq!(said.last().map(String::as_str), Some(Phrase::CutShort.text(Language::Fr)));
-    assert!(said.len() >= 2 && said[0].starts_with("Il est midi"), "{said:?}");
+    assert_eq!(said[..said.len() - 1].join(" "), "Il est midi. Il fait");
 }
 
 #[tokio::test(start_paused = true)]
@@ -677,6 +752,7 @@ fn a_silenced_turn_begins_no_sound_however_late_its_task_comes() {
         done: Mono::from_nanos(1),
         voice: "voice".into(),
         fallback: false,
+        cached: false,
     };
     let player = Counts::default();
     let voice = answer::TurnVoice::new(1);

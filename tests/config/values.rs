@@ -102,7 +102,7 @@ fn the_effective_configuration_is_printed_as_toml_with_origins() {
     device = "default"  # default
     rate = 48000  # elio.toml:4
     channels = ""  # default
-    period = "10ms"  # default
+    period = "5ms"  # default
     buffer = "30ms"  # default
 
     [wake]

@@ -23,8 +23,8 @@ const LEAD: Duration = Duration::from_millis(15 + 5);
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_demos_answers_are_level_whole_and_without_clicks() {
     // A queue that no busy machine lets run dry, and that asks for sound faster than the worker converts it: a gap
-    // inside the answer would be a click.
-    let config = rig::config(&["audio.playback.buffer=2s"]);
+    // inside the answer would be a click. Two periods of silence are its head start.
+    let config = rig::config(&["audio.playback.buffer=2s", "audio.playback.period=100ms"]);
     let models = Models::open(&config.models).unwrap();
     let voices = [Language::En, Language::Fr]
         .map(|language| (language, models.voice(voice_name(&config.tts, language).unwrap()).unwrap()));

@@ -7,6 +7,7 @@ use std::sync::{Arc, PoisonError};
 
 use tokio::sync::mpsc::UnboundedSender;
 
+use super::fill::Fill;
 use super::mixer::Mixer;
 use super::{PlaybackEvent, Shared};
 use crate::audio::convert::encode;
@@ -33,10 +34,22 @@ struct Stream {
     bytes: Box<[u8]>,
     /// The part of `bytes` that the device has not taken yet.
     left: std::ops::Range<usize>,
-    /// Frames that are queued while there is no sound.
-    idle: usize,
+    /// What is queued while there is no sound.
+    fill: Fill,
+    /// The last look at the device.
+    seen: Mono,
     /// Frames in the device's queue after it was fed.
     queued: usize,
+}
+
+impl Stream {
+    /// Tells the reporter where the level has changed; it logs.
+    fn tell_fill(&self, shared: &Shared) {
+        let fill = self.format.time(self.fill.idle()).as_nanos() as u64;
+        if shared.fill.swap(fill, Relaxed) != fill {
+            shared.reporter_bell.ring();
+        }
+    }
 }
 
 impl Device {
@@ -81,6 +94,7 @@ impl Device {
         let shared = &*self.shared;
         *shared.format.lock().unwrap_or_else(PoisonError::into_inner) = format.to_string();
         shared.period.store(format.time(format.period).as_nanos() as u64, Relaxed);
+        shared.fill.store(format.time(format.idle()).as_nanos() as u64, Relaxed);
         shared.rate.store(format.rate, Release);
         shared.health.present.store(true, Relaxed);
         Stream {
@@ -88,7 +102,8 @@ impl Device {
             mono: vec![0.0; format.period].into(),
             bytes: vec![0; format.period * format.frame_bytes()].into(),
             left: 0..0,
-            idle: format.idle(),
+            fill: Fill::new(format),
+            seen: Mono::now(),
             queued: 0,
         }
     }
@@ -131,7 +146,6 @@ impl Device {
 fn serve(pcm: &mut dyn PlaybackPcm, stream: &mut Stream, mixer: &mut Mixer, shared: &Shared) -> Result<(), Fault> {
     let mut recovery = Recovery::default();
     let mut wake = Wake::Ready;
-    let mut napped = false;
     while !shared.health.stop.load(Relaxed) {
         let fault = match wake {
             // The bell rings for new sound: there may be room for it.
@@ -142,6 +156,8 @@ fn serve(pcm: &mut dyn PlaybackPcm, stream: &mut Stream, mixer: &mut Mixer, shar
                 }
                 if fed == Ok(true) {
                     recovery.well();
+                    stream.fill.well(stream.seen);
+                    stream.tell_fill(shared);
                 }
                 fed.err()
             }
@@ -151,10 +167,9 @@ fn serve(pcm: &mut dyn PlaybackPcm, stream: &mut Stream, mixer: &mut Mixer, shar
         if let Some(fault) = fault {
             if fault == Fault::Xrun {
                 mixer.underrun();
-                if napped {
-                    // Its pointer is too coarse, or its thread too often late, for a short queue.
-                    stream.idle = stream.format.target;
-                }
+                // Its pointer is too coarse, or its thread too often late, for so short a queue.
+                stream.fill.ran_dry(stream.seen);
+                stream.tell_fill(shared);
             }
             recovery.recover(pcm, fault, &shared.device_bell, &shared.health)?;
             if fault != Fault::Again {
@@ -163,11 +178,10 @@ fn serve(pcm: &mut dyn PlaybackPcm, stream: &mut Stream, mixer: &mut Mixer, shar
                 continue;
             }
         }
-        // While there is only silence to queue, the queue falls to a period before it is fed: the poll, which wakes at
-        // a fixed level, would keep it full. A device whose queue is always empty (ALSA's null) polls.
-        let excess = stream.queued.saturating_sub(stream.format.period);
-        napped = mixer.quiet() && stream.idle < stream.format.target && excess > 0;
-        wake = match napped {
+        // While there is only silence to queue, the queue falls to its low level before it is fed: the poll, which
+        // wakes at a fixed level, would keep it full. A device whose queue is always empty (ALSA's null) polls.
+        let excess = stream.queued.saturating_sub(stream.fill.low());
+        wake = match mixer.quiet() && !stream.fill.is_full() && excess > 0 {
             true => pcm.nap(&shared.device_bell, stream.format.time(excess)),
             false => pcm.wait(&shared.device_bell, STALL),
         };
@@ -180,11 +194,12 @@ fn feed(pcm: &mut dyn PlaybackPcm, stream: &mut Stream, mixer: &mut Mixer, share
     let format = stream.format;
     let size = format.frame_bytes();
     let status = pcm.status()?;
+    stream.seen = status.at;
     shared.queued.store(format.time(status.delay).as_nanos() as u64, Relaxed);
     let mut leaves = status.at + format.time(status.delay);
     stream.queued = format.buffer.saturating_sub(status.avail);
     mixer.look(leaves, &shared.live);
-    let wanted = if mixer.quiet() { stream.idle } else { format.target };
+    let wanted = if mixer.quiet() { stream.fill.idle() } else { format.target };
     let mut room = wanted.saturating_sub(stream.queued);
     let mut fed = false;
     while room > 0 {
@@ -192,7 +207,7 @@ fn feed(pcm: &mut dyn PlaybackPcm, stream: &mut Stream, mixer: &mut Mixer, share
             let mono = &mut stream.mono[..room.min(format.period)];
             let mut made = mixer.fill(mono, leaves, &shared.live);
             // Sound that the worker has not made yet is no gap while the queue lasts: the bell rings when it has.
-            let lasts = stream.idle < format.target && stream.queued > 2 * format.period;
+            let lasts = !stream.fill.is_full() && stream.queued > 2 * format.period;
             if made < mono.len() && !(lasts && mixer.speaking()) {
                 mixer.pad(&mut mono[made..]);
                 made = mono.len();

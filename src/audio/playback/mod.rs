@@ -20,6 +20,7 @@ use crate::config::PlaybackSettings;
 
 mod device;
 mod feeder;
+mod fill;
 mod mixer;
 mod reporter;
 #[cfg(test)]
@@ -74,6 +75,8 @@ pub struct PlaybackStats {
     pub present: bool,
     /// Its period.
     pub period: Duration,
+    /// Silence that is kept queued while there is no sound, before sound that comes.
+    pub fill: Duration,
     /// Sound between this program and the converter at the last look.
     pub queued: Duration,
     /// What it is open as: sample format, rate, channels, period, buffer.
@@ -92,6 +95,7 @@ struct Shared {
     starved: AtomicU64,
     /// Nanoseconds.
     period: AtomicU64,
+    fill: AtomicU64,
     queued: AtomicU64,
     format: Mutex<String>,
     device_bell: Bell,
@@ -106,6 +110,7 @@ impl Shared {
             rate: AtomicU32::new(0),
             starved: AtomicU64::new(0),
             period: AtomicU64::new(0),
+            fill: AtomicU64::new(0),
             queued: AtomicU64::new(0),
             format: Mutex::new(String::new()),
             device_bell: Bell::new()?,
@@ -180,6 +185,7 @@ impl Playback {
             losses: shared.health.losses.load(Relaxed),
             present: shared.health.present.load(Relaxed),
             period: Duration::from_nanos(shared.period.load(Relaxed)),
+            fill: Duration::from_nanos(shared.fill.load(Relaxed)),
             queued: Duration::from_nanos(shared.queued.load(Relaxed)),
             format: shared.format.lock().unwrap_or_else(PoisonError::into_inner).clone(),
         }

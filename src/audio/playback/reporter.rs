@@ -21,6 +21,8 @@ pub struct Reporter {
     feeder: Arc<Mutex<Feeder>>,
     notes: Consumer<Note>,
     events: UnboundedSender<PlaybackEvent>,
+    /// The fill level that was told last, in nanoseconds; 0 before the device is open.
+    fill: u64,
 }
 
 impl Reporter {
@@ -30,7 +32,7 @@ impl Reporter {
         notes: Consumer<Note>,
         events: UnboundedSender<PlaybackEvent>,
     ) -> Self {
-        Self { shared, feeder, notes, events }
+        Self { shared, feeder, notes, events, fill: 0 }
     }
 
     /// Works until the handle is dropped.
@@ -42,8 +44,20 @@ impl Reporter {
             while let Ok(note) = self.notes.pop() {
                 self.take(note);
             }
+            self.tell_fill();
             self.feeder.lock().unwrap_or_else(PoisonError::into_inner).deliver();
         }
+    }
+
+    fn tell_fill(&mut self) {
+        let fill = self.shared.fill.load(Relaxed);
+        let before = std::mem::replace(&mut self.fill, fill);
+        if before == 0 || before == fill {
+            return;
+        }
+        let why = if fill > before { "ran dry" } else { "has not run dry for long" };
+        let ms = |nanos: u64| nanos as f64 / 1e6;
+        log::info!("the speaker {why}: {:.1} ms instead of {:.1} ms are kept queued in silence", ms(fill), ms(before));
     }
 
     fn take(&self, note: Note) {

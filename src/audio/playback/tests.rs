@@ -9,6 +9,7 @@ use proptest::prelude::*;
 
 use super::mixer::{AUDIBLE, Mixer, Note};
 use super::*;
+use crate::audio::Format;
 use crate::audio::PlaybackTap;
 use crate::audio::convert::tests::tone;
 use crate::audio::fake::{BASE, FORMAT, FakeHost, Script, Step, eventually, playback_settings};
@@ -273,6 +274,7 @@ fn the_device_is_fed_silence_then_the_turn_and_every_instant_is_the_converters()
     let end = PlaybackEvent::Ended { turn: 1, at: at(first + 800), heard, completed: true, starved: 0, underruns: 0 };
     assert_eq!(events.blocking_recv().unwrap(), end);
     let stats = playback.stats();
+    assert_eq!(stats.fill, Duration::from_millis(20));
     assert_eq!((stats.underruns, stats.starved, stats.present), (0, 0, true));
     assert_eq!((stats.period, stats.format), (Duration::from_millis(10), FORMAT.to_string()));
 }
@@ -300,13 +302,35 @@ fn an_underrun_is_counted_in_the_turn_and_sound_goes_on() {
 }
 
 #[test]
-fn a_device_that_runs_dry_while_it_is_idle_gets_a_full_queue_from_then_on() {
+fn a_device_that_runs_dry_keeps_a_period_more_queued_from_then_on() {
+    let format = Format { buffer: 640, target: 640, ..FORMAT };
     let script = Script::new([P, P, Step::XrunAtWait(0), P]);
-    let (playback, _events) = Playback::start(FakeHost::new([Some(script.clone())]), &playback_settings()).unwrap();
+    let (playback, _events) = Playback::start(FakeHost::with(format, script.clone()), &playback_settings()).unwrap();
     script.settle();
     assert_eq!(playback.stats().underruns, 1);
     // Two periods went by before the underrun took the idle queue with it, one after it.
-    assert_eq!(script.written.lock().unwrap().len(), 2 * 160 + FORMAT.target + 160);
+    assert_eq!(script.written.lock().unwrap().len(), 2 * 160 + 3 * 160 + 160);
+    assert_eq!(playback.stats().fill, Duration::from_millis(30));
+    // It may come to the whole target, and no further.
+    script.then([Step::XrunAtWait(0), Step::XrunAtWait(0), P]);
+    script.settle();
+    assert_eq!(playback.stats().fill, Duration::from_millis(40));
+}
+
+#[test]
+fn sound_waits_behind_no_more_than_the_silence_that_this_machine_needs() {
+    // A queue of 12 periods for sound: silence takes two of them.
+    let format = Format { buffer: 1920, target: 1920, ..FORMAT };
+    let script = Script::new([P; 3]);
+    let (playback, mut events) = Playback::start(FakeHost::with(format, script.clone()), &playback_settings()).unwrap();
+    script.settle();
+    playback.begin(1);
+    playback.push(1, 16_000, &[0.5; 3200]);
+    eventually("the first sound", || script.written.lock().unwrap().len() == 3 * 160 + format.target);
+    let first = script.written.lock().unwrap().iter().position(|s| *s != 0.0).unwrap();
+    assert_eq!(first, 3 * 160 + format.idle());
+    let Some(PlaybackEvent::FirstAudible { at, .. }) = events.blocking_recv() else { panic!("no sound") };
+    assert_eq!(at, BASE + format.time(first));
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use super::{Gap, is_space};
 
 /// The line that is being read.
+#[derive(Clone)]
 pub(super) struct Line {
     kind: Kind,
     /// The next word is the first of its line.

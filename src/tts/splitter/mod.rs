@@ -2,6 +2,9 @@
 //!
 //! It works on whole words (what stands between two spaces) and looks no further than the beginning of the next one,
 //! so where a delta ends never decides anything, and a cut never falls inside a number, a URL or a word.
+//!
+//! It knows no time. Whoever does asks it to [hurry](Splitter::hurry): in the first chunk where no better word has come
+//! soon, later where the sound that is queued runs out; without that a sentence stays whole.
 
 mod line;
 mod mark;
@@ -12,12 +15,11 @@ use crate::config::Language;
 use line::{Line, Part};
 use mark::Mark;
 use speakable::Speakable;
+use words::Seam;
 
-/// The first chunk ends at a clause mark from this many words on.
-const FIRST_CLAUSE: usize = 2;
-/// Without a mark, the first chunk ends after this many words where speech tolerates it…
-const FIRST_WORDS: usize = 4;
-/// … and after this many wherever a word ends.
+/// Without a mark, a chunk that is wanted soon ends after this many words where speech tolerates it…
+const FEW_WORDS: usize = 2;
+/// … and the first one after this many wherever a word ends.
 const FIRST_WORDS_MOST: usize = 9;
 /// A sentence longer than this many words is cut at its last clause mark…
 const SENTENCE_WORDS: usize = 25;
@@ -51,8 +53,11 @@ pub struct Chunk {
 }
 
 /// Splits one answer. Make a new one for the next answer.
+#[derive(Clone)]
 pub struct Splitter {
     language: Language,
+    /// Characters that the first chunk has at least, unless its sentence ends before.
+    least: usize,
     /// What was written since the last cut.
     buffer: String,
     /// `buffer[..taken]` was taken in, word by word.
@@ -65,7 +70,11 @@ pub struct Splitter {
     /// The mark of the last word, for a closing quote that follows after a space.
     pending: Mark,
     /// The last clause mark at which a long sentence may be cut.
-    clause: Option<Clause>,
+    clause: Option<Place>,
+    /// The best place since the last cut for one that is wanted now.
+    best: Option<(Rank, Place)>,
+    /// A cut is wanted at the next place that will do.
+    hurried: bool,
     line: Line,
     /// Open brackets and quotes: no cut without a mark inside them.
     open: i32,
@@ -74,10 +83,19 @@ pub struct Splitter {
 }
 
 /// A place for a cut that was passed.
-struct Clause {
+#[derive(Clone, Copy)]
+struct Place {
     written: usize,
     spoken: usize,
     words: usize,
+    pause: Pause,
+}
+
+/// Of two places the later one is better, and a clause mark better than any other.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Rank {
+    Word,
+    Clause,
 }
 
 /// What stands between a word and the next.
@@ -98,6 +116,7 @@ impl Splitter {
     pub fn new(language: Language) -> Self {
         Self {
             language,
+            least: 0,
             buffer: String::new(),
             taken: 0,
             searched: 0,
@@ -105,11 +124,20 @@ impl Splitter {
             words: 0,
             pending: Mark::None,
             clause: None,
+            best: None,
+            hurried: false,
             line: Line::new(),
             open: 0,
             first: true,
             finished: false,
         }
+    }
+
+    /// The first chunk has at least so many characters, unless its sentence ends before: a voice that is slow needs
+    /// time for the second one ([`Pace::least_first`](super::Pace::least_first)).
+    pub fn least_first(mut self, characters: usize) -> Self {
+        self.least = characters;
+        self
     }
 
     /// Takes what Claude wrote next; gives the chunks that it completes, most often none.
@@ -129,6 +157,35 @@ impl Splitter {
             self.cut(self.buffer.len(), Pause::Sentence, &mut chunks);
         }
         chunks
+    }
+
+    /// Cuts what is there at its best place; where there is none yet, the next one that will do is taken when it comes.
+    /// A first chunk then ends even after an article.
+    pub fn hurry(&mut self) -> Option<Chunk> {
+        let mut chunks = Vec::new();
+        self.hurried = true;
+        if let Some((_, place)) = self.best.take() {
+            self.cut_at(place, &mut chunks);
+        }
+        chunks.pop()
+    }
+
+    /// How many characters wait for a cut that [`Splitter::hurry`] would bring about; none where it was asked already,
+    /// and in the first chunk where it has no place for one.
+    pub fn waiting(&self) -> Option<usize> {
+        let waits = self.words > 0 && !self.hurried && (!self.first || self.best.is_some());
+        waits.then(|| self.speakable.count())
+    }
+
+    /// No chunk was cut yet.
+    pub fn at_first(&self) -> bool {
+        self.first
+    }
+
+    /// The text of the first chunk as it will be if the next word begins here and now; none where it would not end.
+    pub fn likely_first(&self) -> Option<String> {
+        let mut fork = self.first.then(|| self.clone())?;
+        fork.push(" a").into_iter().next().map(|chunk| chunk.text)
     }
 
     /// What was written after the last chunk and has nothing to speak (an emoji, a space). Whole after
@@ -199,10 +256,16 @@ impl Splitter {
             Gap::Space('!' | '?' | ':' | ';' | '»' | '…' | '%' | '°' | '€' | '$' | '£') => {}
             Gap::Space(_) if mark == Mark::Sentence => self.cut(here, Pause::Sentence, chunks),
             Gap::Space(_) if mark == Mark::Clause => {
-                if self.words >= SENTENCE_WORDS || (self.first && self.words >= FIRST_CLAUSE) {
-                    self.cut(here, Pause::Clause, chunks);
-                } else if self.words >= PIECE_WORDS {
-                    self.clause = Some(Clause { written: here, spoken: self.speakable.len(), words: self.words });
+                let place = self.place(Pause::Clause);
+                let wanted = if self.first { self.long_enough() } else { self.hurried };
+                if self.words >= SENTENCE_WORDS || wanted {
+                    return self.cut_at(place, chunks);
+                }
+                if !self.first {
+                    self.remember(Rank::Clause, place);
+                }
+                if self.words >= PIECE_WORDS {
+                    self.clause = Some(place);
                 }
             }
             Gap::Space(next) => self.cut_between(word, next, chunks),
@@ -211,20 +274,50 @@ impl Splitter {
 
     /// After `word`, which has no mark.
     fn cut_between(&mut self, word: &str, next: char, chunks: &mut Vec<Chunk>) {
-        let (enough, most) =
-            if self.first { (FIRST_WORDS, FIRST_WORDS_MOST) } else { (SENTENCE_WORDS_MOST, 2 * SENTENCE_WORDS_MOST) };
-        if self.words >= SENTENCE_WORDS
-            && let Some(Clause { written, spoken, words }) = self.clause.take()
-        {
-            let (left_words, rest) = (self.words - words, self.speakable.split_off(spoken));
-            self.cut(written, Pause::Clause, chunks);
-            self.words = left_words;
-            self.speakable.put_back(rest);
-        } else if self.words >= most && !(word.ends_with(char::is_numeric))
-            || self.words >= enough && self.open <= 0 && words::may_end(word, next, self.language)
-        {
-            self.cut(self.taken, Pause::None, chunks);
+        let seam = Seam::of(word, next, self.language);
+        let place = self.place(Pause::None);
+        let long = self.words >= SENTENCE_WORDS;
+        if let Some(place) = self.clause.take_if(|_| long) {
+            return self.cut_at(place, chunks);
         }
+        let most = if self.first { FIRST_WORDS_MOST } else { 2 * SENTENCE_WORDS_MOST };
+        let ends = self.words >= SENTENCE_WORDS_MOST && self.open <= 0 && seam == Seam::Good;
+        if ends || self.words >= most && seam > Seam::Never {
+            return self.cut_at(place, chunks);
+        }
+        if self.words < FEW_WORDS || self.open > 0 || (self.first && !self.long_enough()) {
+            return;
+        }
+        // The first chunk is always wanted soon.
+        let worst = if self.first { Seam::Poor } else { Seam::Fair };
+        if self.hurried && seam >= worst || self.first && seam >= Seam::Fair {
+            self.cut_at(place, chunks);
+        } else if seam >= worst {
+            self.remember(Rank::Word, place);
+        }
+    }
+
+    /// Here, after the words that were taken so far.
+    fn place(&self, pause: Pause) -> Place {
+        Place { written: self.taken, spoken: self.speakable.len(), words: self.words, pause }
+    }
+
+    fn remember(&mut self, rank: Rank, place: Place) {
+        if self.best.is_none_or(|(best, _)| rank >= best) {
+            self.best = Some((rank, place));
+        }
+    }
+
+    fn long_enough(&self) -> bool {
+        self.speakable.count() >= self.least
+    }
+
+    /// At a place that was passed: what came after it begins the next chunk.
+    fn cut_at(&mut self, place: Place, chunks: &mut Vec<Chunk>) {
+        let (words, rest) = (self.words - place.words, self.speakable.split_off(place.spoken));
+        self.cut(place.written, place.pause, chunks);
+        self.words = words;
+        self.speakable.put_back(rest);
     }
 
     /// A line ends as a sentence does, whether it was written so or not.
@@ -241,6 +334,7 @@ impl Splitter {
         chunks.push(Chunk { text: self.speakable.finish(), written, pause });
         (self.words, self.open, self.first) = (0, 0, false);
         (self.pending, self.clause) = (Mark::None, None);
+        (self.best, self.hurried) = (None, false);
     }
 }
 

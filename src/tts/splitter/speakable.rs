@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use crate::config::Language;
 
 /// The spoken text of the chunk that is being made.
+#[derive(Clone)]
 pub(super) struct Speakable {
     language: Language,
     text: String,
@@ -26,14 +27,21 @@ impl Speakable {
         self.text.len()
     }
 
-    /// Takes away what was spoken after `at`.
-    pub(super) fn split_off(&mut self, at: usize) -> String {
-        self.text.split_off(at)
+    /// Characters of text so far.
+    pub(super) fn count(&self) -> usize {
+        self.text.trim_start().chars().count()
+    }
+
+    /// Takes away what was spoken after `at`, with the currency that its last word may still get.
+    pub(super) fn split_off(&mut self, at: usize) -> (String, Option<char>) {
+        let rest = if self.text.is_char_boundary(at) { self.text.split_off(at) } else { String::new() };
+        let currency = if rest.is_empty() { None } else { self.currency.take() };
+        (rest, currency)
     }
 
     /// Gives back what [`Speakable::split_off`] took.
-    pub(super) fn put_back(&mut self, rest: String) {
-        self.text = rest;
+    pub(super) fn put_back(&mut self, rest: (String, Option<char>)) {
+        (self.text, self.currency) = rest;
     }
 
     /// The text, which starts anew.

@@ -35,16 +35,16 @@ fn corpus() {
         (
             En,
             "It is half past three, and the weather is sunny.",
-            &["It is half past three,", "and the weather is sunny."],
+            &["It is", "half past three, and the weather is sunny."],
         ),
-        (En, "The weather in Paris is sunny today", &["The weather in Paris", "is sunny today"]),
-        (Fr, "La capitale de la France est Paris.", &["La capitale de la France", "est Paris."]),
-        (En, "Sure, I can do that for you.", &["Sure, I can do that for you."]),
+        (En, "The weather in Paris is sunny today", &["The weather", "in Paris is sunny today"]),
+        (Fr, "La capitale de la France est Paris.", &["La capitale", "de la France est Paris."]),
+        (En, "Sure, I can do that for you.", &["Sure,", "I can do that for you."]),
         // Numbers.
-        (En, "Pi is 3.14159, more or less.", &["Pi is 3.14159,", "more or less."]),
+        (En, "Pi is 3.14159, more or less.", &["Pi is", "3.14159, more or less."]),
         (En, "Right. It is 10:30. Go.", &["Right.", "It is 10:30.", "Go."]),
         (Fr, "Oui. Il y en a 1 000 ou 1,5 million. Voilà.", &["Oui.", "Il y en a 1 000 ou 1,5 million.", "Voilà."]),
-        (Fr, "Cela en fait bien 1 000 000 en tout", &["Cela en fait bien 1 000 000 en tout"]),
+        (Fr, "Cela en fait bien 1 000 000 en tout", &["Cela en fait", "bien 1 000 000 en tout"]),
         (En, "42. That is the answer.", &["42.", "That is the answer."]),
         (En, "In 2024. Then 3.5 more. End", &["In 2024.", "Then 3.5 more.", "End"]),
         // Abbreviations and initials.
@@ -71,7 +71,7 @@ fn corpus() {
         (Fr, "Bonjour ! Comment ça va ? Bien : merci.", &["Bonjour !", "Comment ça va ?", "Bien : merci."]),
         (Fr, "Bonjour\u{a0}! Ça va\u{202f}? Oui.", &["Bonjour !", "Ça va ?", "Oui."]),
         (Fr, "Voilà. Il a dit « Oui. » Puis rien.", &["Voilà.", "Il a dit « Oui. »", "Puis rien."]),
-        (Fr, "Il est 10 % moins cher", &["Il est 10 pour cent moins cher"]),
+        (Fr, "Il est 10 % moins cher", &["Il est", "10 pour cent moins cher"]),
         // Quotes, brackets, ellipses.
         (
             En,
@@ -79,7 +79,7 @@ fn corpus() {
             &["Well.", "\"Really?\" she asked.", "\"Yes.\"", "He left."],
         ),
         (En, "Well… I think so. Hm... Maybe not.", &["Well…", "I think so.", "Hm...", "Maybe not."]),
-        (En, "Yes... but it (as you know. Really.) works.", &["Yes... but it (as you know.", "Really.) works."]),
+        (En, "Yes... but it (as you know. Really.) works.", &["Yes...", "but it (as you know.", "Really.) works."]),
         (En, "What?! No way!! Yes.", &["What?!", "No way!!", "Yes."]),
         // URLs and addresses.
         (
@@ -117,18 +117,18 @@ fn corpus() {
             &["City, Temp.", "Paris, 20.", "That is it."],
         ),
         (En, "> Quoted words.\n> More.\n\n---\n\nAfter.", &["Quoted words.", "More.", "After."]),
-        (En, "One line that\nwraps softly. End.", &["One line that wraps", "softly.", "End."]),
+        (En, "One line that\nwraps softly. End.", &["One line", "that wraps softly.", "End."]),
         (
             En,
             "Use snake_case and __init__ or 3 * 4 = 12 and 3*4.",
-            &["Use snake case and init", "or 3 times 4 equals 12 and 3 times 4."],
+            &["Use snake case", "and init or 3 times 4 equals 12 and 3 times 4."],
         ),
         // Emoji and symbols.
         (En, "Great! 🎉 Let us go 👩‍👩‍👧 now. 🙂", &["Great!", "Let us go now."]),
         (
             En,
             "It is 20°C, or 68 °F, 50% off, R&D. A + B.",
-            &["It is 20 degrees Celsius,", "or 68 degrees Fahrenheit, 50 percent off, R and D.", "A plus B."],
+            &["It is", "20 degrees Celsius, or 68 degrees Fahrenheit, 50 percent off, R and D.", "A plus B."],
         ),
         (
             En,
@@ -140,7 +140,7 @@ fn corpus() {
             "Oui. Ça coûte 5 €, 3,50 € ou 1€. Par 20 °C, n° 5 & co.",
             &["Oui.", "Ça coûte 5 euros, 3 euros 50 ou 1 euro.", "Par 20 degrés Celsius, numéro 5 et co."],
         ),
-        (Fr, "Il fait beau — vraiment. Entre 10–15 km.", &["Il fait beau,", "vraiment.", "Entre 10 à 15 km."]),
+        (Fr, "Il fait beau — vraiment. Entre 10–15 km.", &["Il fait", "beau, vraiment.", "Entre 10 à 15 km."]),
         (
             Fr,
             "Bon. À 180 °C (th. 6). Voir https://x.example/Paris_(Texas), ou 1 299,99 € — peut-être.",
@@ -187,11 +187,112 @@ fn a_sentence_without_marks_does_not_wait_for_ever() {
 fn no_longer_wait_than_needed() {
     // The space after "Hello." could be the end of "Hello. »"; the letter after it decides.
     assert_eq!(first_after(En, "Hello. How are you?"), Some("Hello. H".len()));
-    assert_eq!(first_after(En, "It is 3.5 degrees. So"), Some("It is 3.5 degrees. S".len()));
+    assert_eq!(first_after(En, "Only 3.5 degrees. So"), Some("Only 3.5 degrees. S".len()));
     assert_eq!(first_after(En, "Good morning, dear"), Some("Good morning, d".len()));
-    assert_eq!(first_after(En, "The Eiffel Tower stands in"), Some("The Eiffel Tower stands i".len()));
+    assert_eq!(first_after(En, "The Eiffel Tower stands in"), Some("The Eiffel Tower s".len()));
     assert_eq!(first_after(En, "3."), None);
     assert_eq!(first_after(En, "Hello.\n\nHow"), Some("Hello.\n\nH".len()));
+}
+
+#[test]
+fn a_first_chunk_without_a_mark_ends_at_the_second_word_that_tolerates_it() {
+    let first = |language, text: &str| texts(language, text).swap_remove(0);
+    for (language, text, expected) in [
+        (En, "Today stays dry and mild.", "Today stays"),
+        // Verbs that lean on what follows are good enough here.
+        (En, "It is a quarter past nine.", "It is"),
+        (En, "It is 20 degrees outside.", "It is"),
+        (Fr, "Il est midi et quart.", "Il est"),
+        (Fr, "Il y a deux chats ici.", "Il y a"),
+        // Articles, prepositions, names, numbers are not.
+        (En, "In the morning it rains.", "In the morning"),
+        (En, "The Eiffel Tower stands in Paris.", "The Eiffel Tower"),
+        (En, "About four hundred kilometres from here.", "About four hundred kilometres"),
+        (Fr, "Dans la cuisine il fait chaud.", "Dans la cuisine"),
+        (En, "Call 555 123 now please.", "Call 555 123 now"),
+        // A clause, however short.
+        (En, "Yes, a little rain tomorrow.", "Yes,"),
+        (En, "Noon.", "Noon."),
+    ] {
+        assert_eq!(first(language, text), expected);
+    }
+}
+
+#[test]
+fn a_slow_voice_gets_a_longer_first_chunk_but_never_more_than_a_sentence() {
+    let first = |least, text: &str| {
+        let mut splitter = Splitter::new(En).least_first(least);
+        let mut chunks = splitter.push(text);
+        chunks.extend(splitter.finish());
+        chunks.swap_remove(0).text
+    };
+    assert_eq!(first(5, "It is a quarter past nine."), "It is");
+    assert_eq!(first(12, "The old house stands on the green hill."), "The old house");
+    assert_eq!(first(14, "The old house stands on the green hill."), "The old house stands");
+    assert_eq!(first(14, "Yes, the old house stands on the green hill."), "Yes, the old house");
+    assert_eq!(first(1_000, "Yes. It stands on the hill."), "Yes.");
+    let mut splitter = Splitter::new(En).least_first(20);
+    assert_eq!((splitter.push("Yes, the old h"), splitter.waiting(), splitter.hurry()), (vec![], None, None));
+    let words = "stone river ".repeat(20);
+    assert_eq!(first(1_000, &words).split(' ').count(), FIRST_WORDS_MOST);
+}
+
+#[test]
+fn a_hurried_first_chunk_ends_even_after_an_article_but_never_inside_a_number() {
+    let mut splitter = Splitter::new(En);
+    assert_eq!((splitter.push("In the m"), splitter.waiting()), (vec![], Some(6)));
+    assert_eq!(splitter.hurry().unwrap().text, "In the");
+    assert!(!splitter.at_first());
+    assert_eq!(splitter.finish()[0].text, "m");
+
+    let mut splitter = Splitter::new(En);
+    assert!(splitter.push("Call the 555 123 n").is_empty());
+    let chunk = splitter.hurry().unwrap();
+    assert_eq!((chunk.text.as_str(), chunk.written.as_str(), chunk.pause), ("Call the", "Call the", Pause::None));
+    let mut splitter = Splitter::new(En);
+    assert!(splitter.push("About 4 000 b").is_empty());
+    assert_eq!((splitter.waiting(), splitter.hurry()), (None, None));
+}
+
+#[test]
+fn a_hurried_chunk_ends_at_its_best_place_or_at_the_next_that_will_do() {
+    let begin = |text: &str| {
+        let mut splitter = Splitter::new(En);
+        assert_eq!(splitter.push("Yes. It").len(), 1);
+        assert_eq!(splitter.push(text), []);
+        splitter
+    };
+    // A clause mark is better than a later word.
+    let mut splitter = begin(" is dry there, but the hills are w");
+    let chunk = splitter.hurry().unwrap();
+    assert_eq!((chunk.text.as_str(), chunk.pause), ("It is dry there,", Pause::Clause));
+    assert_eq!(splitter.waiting(), Some("but the hills are".len()));
+    assert_eq!((splitter.hurry(), splitter.waiting()), (None, None));
+    assert_eq!(splitter.push("et t")[0].text, "but the hills are wet");
+    // Nothing will do yet: not after "the". It is asked once.
+    let mut splitter = begin(" rains on the h");
+    assert_eq!(splitter.hurry().unwrap().text, "It rains");
+    assert_eq!((splitter.hurry(), splitter.waiting()), (None, None));
+    assert_eq!(splitter.push("ills b")[0].text, "on the hills");
+    // The currency belongs to what comes after the cut.
+    let mut splitter = begin(" costs them $5");
+    assert_eq!(splitter.push(" million "), []);
+    assert_eq!(splitter.hurry().unwrap().text, "It costs");
+    assert_eq!(splitter.finish()[0].text, "them 5 million dollars");
+}
+
+#[test]
+fn the_likely_first_chunk_is_known_before_the_word_behind_it() {
+    let mut splitter = Splitter::new(En);
+    let mut likely = |delta: &str| {
+        assert!(splitter.push(delta).is_empty(), "{delta}");
+        splitter.likely_first()
+    };
+    assert_eq!(likely("The"), None);
+    assert_eq!(likely(" kit").as_deref(), Some("The kit"));
+    assert_eq!(likely("chen").as_deref(), Some("The kitchen"));
+    assert_eq!(splitter.push(" light")[0].text, "The kitchen");
+    assert_eq!(splitter.likely_first(), None);
 }
 
 fn deltas() -> impl Strategy<Value = Vec<String>> {
@@ -240,6 +341,33 @@ proptest! {
             prop_assert!(chunk.text.contains(char::is_alphanumeric), "{chunk:?}");
             prop_assert!(!chunk.text.contains(['*', '`', '#', '|', '\n', '🙂', '_']), "{chunk:?}");
         }
+    }
+
+    #[test]
+    fn hurry_loses_nothing_and_cuts_between_words(deltas in deltas(), hurries: u64, french: bool) {
+        let mut splitter = Splitter::new(if french { Fr } else { En });
+        let mut chunks = Vec::new();
+        for (n, delta) in deltas.iter().enumerate() {
+            chunks.extend(splitter.push(delta));
+            let _ = splitter.likely_first();
+            if hurries >> (n % 64) & 1 == 1 {
+                let waited = splitter.waiting();
+                let hurried = splitter.hurry();
+                prop_assert!(waited.is_some() || hurried.is_none());
+                chunks.extend(hurried);
+            }
+        }
+        chunks.extend(splitter.finish());
+        let written: String = chunks.iter().map(|chunk| chunk.written.as_str()).chain([splitter.tail()]).collect();
+        prop_assert_eq!(written, deltas.concat());
+        for pair in chunks.windows(2) {
+            prop_assert!(pair[1].written.starts_with(is_space), "cut inside a word: {pair:?}");
+            let numbers = pair[0].pause == Pause::None
+                && pair[0].written.ends_with(|c: char| c.is_ascii_digit())
+                && pair[1].written.trim_start().starts_with(|c: char| c.is_ascii_digit());
+            prop_assert!(!numbers, "cut inside a number: {pair:?}");
+        }
+        prop_assert!(chunks.iter().all(|chunk| chunk.text.contains(char::is_alphanumeric)), "{chunks:?}");
     }
 
     #[test]

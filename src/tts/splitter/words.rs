@@ -39,47 +39,71 @@ pub(super) fn abbreviation(body: &str, language: Language) -> Option<Abbreviatio
     }
 }
 
-/// A chunk may end after `word`, which has no mark, before a word that begins with `next`: speech tolerates a seam
-/// there. Not after an article or a preposition, nor after a number (its unit follows), nor inside a name.
-pub(super) fn may_end(word: &str, next: char, language: Language) -> bool {
-    let starts = |c: char| c.is_alphabetic() || matches!(c, '(' | '"' | '«' | '“' | '*' | '_' | '`' | '[');
-    let bare = word.trim_matches(|c: char| !c.is_alphanumeric());
-    let in_name = next.is_uppercase() && bare.starts_with(char::is_uppercase);
-    let clings = bare.to_lowercase();
-    starts(next)
-        && bare.ends_with(char::is_alphabetic)
-        && !bare.chars().any(char::is_numeric)
-        && !in_name
-        && !list(language).split_whitespace().any(|w| w == clings)
+/// How well speech tolerates a seam after a word without a mark, in order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Seam {
+    /// Inside a number, between a title and its name: never.
+    Never,
+    /// After an article, a preposition, a pronoun, inside a name: only where waiting costs more.
+    Poor,
+    /// After a verb that leans on what follows ("It is", "Il y a"): where sound is wanted soon.
+    Fair,
+    /// After any other word.
+    Good,
 }
 
-/// Words that cling to the next one: articles, prepositions, pronouns, auxiliaries, conjunctions, numbers.
-fn list(language: Language) -> &'static str {
+impl Seam {
+    /// The seam after `word`, before a word that begins with `next`.
+    pub(super) fn of(word: &str, next: char, language: Language) -> Seam {
+        let bare = word.trim_matches(|c: char| !c.is_alphanumeric());
+        let lower = bare.to_lowercase();
+        let is_in = |list: &str| list.split_whitespace().any(|w| w == lower);
+        let (numbers, clinging, leaning) = lists(language);
+        // Its unit, or its rest, follows.
+        if bare.ends_with(char::is_numeric) || is_in(numbers) {
+            return Seam::Never;
+        }
+        let opens = next.is_alphabetic() || matches!(next, '(' | '"' | '«' | '“' | '*' | '_' | '`' | '[');
+        let in_name = next.is_uppercase() && bare.starts_with(char::is_uppercase);
+        if is_in(leaning) && (opens || next.is_numeric()) {
+            Seam::Fair
+        } else if opens && !in_name && !is_in(clinging) && bare.chars().all(|c| !c.is_numeric()) && !bare.is_empty() {
+            Seam::Good
+        } else {
+            Seam::Poor
+        }
+    }
+}
+
+/// Numbers and titles; words that cling to the next one (articles, prepositions, pronouns, conjunctions, degrees);
+/// verbs that lean on it.
+fn lists(language: Language) -> (&'static str, &'static str, &'static str) {
     match language {
-        Language::En => {
+        Language::En => (
+            "one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen \
+             eighteen nineteen twenty thirty forty fifty sixty seventy eighty ninety hundred thousand million billion \
+             mr mrs ms dr st",
             "a an the this that these those my your his her its our their some any no every each another \
              of to in on at by for from with without into onto over under about between through during as than like \
              and or but nor so if when while because since until although whether where who which what whose how \
              i you he she it we they there \
-             is are was were be been being am has have had do does did will would can could shall should may might must \
-             i'm you're he's she's it's we're they're i'll you'll it'll we'll i've you've i'd you'd that's there's here's \
-             half past quarter not very too more most less quite rather just only also really \
-             one two three four five six seven eight nine ten eleven twelve twenty thirty forty fifty sixty seventy \
-             eighty ninety hundred thousand million billion \
-             mr mrs ms dr st"
-        }
-        Language::Fr => {
+             half past quarter not very too more most less quite rather just only also really",
+            "is are was were be been being am has have had do does did will would can could shall should may might must \
+             i'm you're he's she's it's we're they're i'll you'll it'll we'll i've you've i'd you'd that's there's here's",
+        ),
+        Language::Fr => (
+            "deux trois quatre cinq six sept huit neuf dix onze douze treize quatorze quinze seize vingt trente \
+             quarante cinquante soixante cent cents mille million millions milliard milliards \
+             m. mme dr",
             "le la les l un une des du de d au aux ce cet cette ces mon ma mes ton ta tes son sa ses notre nos votre vos \
              leur leurs quel quelle quels quelles chaque quelques plusieurs tout toute tous toutes aucun aucune \
              à en dans sur sous par pour avec sans chez vers entre depuis pendant avant après contre comme selon \
              et ou mais ni car donc si que qu qui dont où quand lorsque puisque parce quoi \
              je j tu il elle on nous vous ils elles me m te t se s y n ne c \
-             est sont était étaient sera seront suis es sommes êtes été être a ai as avons avez ont avait aura avoir \
-             peut peux peuvent pouvez va vais vont fait font doit dois \
              pas plus moins très trop assez bien aussi encore déjà \
-             deux trois quatre cinq six sept huit neuf dix onze douze treize quatorze quinze seize vingt trente \
-             quarante cinquante soixante cent cents mille million millions milliard milliards \
-             m. mme dr c'est j'ai n'est d'un d'une qu'il qu'elle qu'un qu'une s'il l'un l'une il's"
-        }
+             d'un d'une qu'il qu'elle qu'un qu'une s'il l'un l'une",
+            "est sont était étaient sera seront suis es sommes êtes été être a ai as avons avez ont avait aura avoir \
+             peut peux peuvent pouvez va vais vont fait font doit dois c'est j'ai n'est n'a",
+        ),
     }
 }
