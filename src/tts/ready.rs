@@ -78,11 +78,12 @@ impl Ready {
 
     /// Something is to be spoken: what was begun for another text, or for none, ends.
     pub(super) fn make_way(&self, language: Language, text: &str) {
-        let (draft, idle) = {
+        let (other, idle) = {
             let mut state = self.state();
-            (state.draft.take(), state.idle.take())
+            // The right one stays known: where what waits for it is given up, the next text ends it.
+            let other = state.draft.take_if(|((of, draft), _)| *of != language || draft != text);
+            (other, state.idle.take())
         };
-        let other = draft.filter(|((of, draft), _)| *of != language || draft != text);
         for stop in other.map(|(_, stop)| stop).into_iter().chain(idle) {
             stop.cancel();
         }
@@ -156,6 +157,8 @@ mod tests {
         assert!(wrong.is_cancelled() && !idle.is_cancelled());
         ready.make_way(Language::En, "The kitchen");
         assert!(idle.is_cancelled() && !right.is_cancelled());
+        ready.make_way(Language::En, "Something else.");
+        assert!(right.is_cancelled(), "the utterance that waited for it was cancelled");
         let other = stop();
         ready.draft((Language::Fr, "Il est".into()), other.clone());
         ready.make_way(Language::Fr, "Il était");

@@ -207,7 +207,7 @@ fn feed(pcm: &mut dyn PlaybackPcm, stream: &mut Stream, mixer: &mut Mixer, share
             let mono = &mut stream.mono[..room.min(format.period)];
             let mut made = mixer.fill(mono, leaves, &shared.live);
             // Sound that the worker has not made yet is no gap while the queue lasts: the bell rings when it has.
-            let lasts = !stream.fill.is_full() && stream.queued > 2 * format.period;
+            let lasts = !stream.fill.is_full() && stream.queued + made > stream.fill.low();
             if made < mono.len() && !(lasts && mixer.speaking()) {
                 mixer.pad(&mut mono[made..]);
                 made = mono.len();

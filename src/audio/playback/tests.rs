@@ -325,10 +325,16 @@ fn sound_waits_behind_no_more_than_the_silence_that_this_machine_needs() {
     let (playback, mut events) = Playback::start(FakeHost::with(format, script.clone()), &playback_settings()).unwrap();
     script.settle();
     playback.begin(1);
+    // A piece that is no whole number of periods; the rest is still being converted.
+    playback.push(1, 16_000, &[0.5; 250]);
+    let before = 3 * 160 + format.idle();
+    eventually("the first piece", || script.written.lock().unwrap().len() == before + 250);
     playback.push(1, 16_000, &[0.5; 3200]);
-    eventually("the first sound", || script.written.lock().unwrap().len() == 3 * 160 + format.target);
-    let first = script.written.lock().unwrap().iter().position(|s| *s != 0.0).unwrap();
-    assert_eq!(first, 3 * 160 + format.idle());
+    eventually("a full queue", || script.written.lock().unwrap().len() == 3 * 160 + format.target);
+    let written = script.written.lock().unwrap().clone();
+    let first = written.iter().position(|s| *s != 0.0).unwrap();
+    assert_eq!(first, before);
+    assert!(written[first..].iter().all(|s| *s == 0.5), "silence inside the sound");
     let Some(PlaybackEvent::FirstAudible { at, .. }) = events.blocking_recv() else { panic!("no sound") };
     assert_eq!(at, BASE + format.time(first));
 }
