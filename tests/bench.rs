@@ -81,9 +81,9 @@ fn two_questions_in_hold_mode_are_measured_saved_and_compared() {
 #[test]
 fn a_person_who_pauses_is_cut_off_by_a_short_silence_and_the_curve_is_drawn() {
     let dir = tempfile::tempdir().unwrap();
-    let question = repository().join("models/demo/questions/en-weather.wav");
-    std::fs::copy(question, dir.path().join("weather.wav")).unwrap();
-    let list = "[[clip]]\nfile = \"weather.wav\"\nlanguage = \"en\"\ntext = \"what is the weather like today\"\n\
+    let question = repository().join("models/demo/questions/en-lights.wav");
+    std::fs::copy(question, dir.path().join("lights.wav")).unwrap();
+    let list = "[[clip]]\nfile = \"lights.wav\"\nlanguage = \"en\"\ntext = \"Turn on the kitchen lights.\"\n\
                 word_ends_ms = [1100, 2200]\n";
     std::fs::write(dir.path().join("clips.toml"), list).unwrap();
     let (clips, plot) = (dir.path().to_str().unwrap(), dir.path().join("curve.png"));
