@@ -108,6 +108,10 @@ def _symbols(graph, weights, chunks, alphabet):
     """Indices into `alphabet` for the letters of the input `x`, with END after them."""
     letters = graph.vector("x")
     letters = graph.Compress(letters, graph.Greater(letters, np.int64(0)), axis=0)
+    # A text without a letter is a space.
+    spaces = graph.Reshape(graph.cast(graph.Equal(graph.count(letters), np.int64(0)), np.int64), np.array([1]))
+    space = graph.Slice(np.array([LETTERS.index(" ") + 1]), np.array([0]), spaces)
+    letters = graph.Concat(letters, space, axis=0)
 
     def layer(x, name):
         weight = weights[name + ".weight"].transpose(2, 1, 0)
