@@ -64,7 +64,9 @@ fn a_voice_whose_json_does_not_fit_its_onnx() {
     let onnx = dir.path().join("voice.onnx");
     std::fs::copy(repository().join("models/demo/voice-demo.onnx"), &onnx).unwrap();
     let json = std::fs::read_to_string(repository().join("models/demo/voice-demo.onnx.json")).unwrap();
-    std::fs::write(dir.path().join("voice.onnx.json"), json.replace("[66]", "[9999]")).unwrap();
+    let wrong = json.replace("[61]", "[9999]");
+    assert_ne!(wrong, json, "the voice has no symbol 61");
+    std::fs::write(dir.path().join("voice.onnx.json"), wrong).unwrap();
     let voice = format!("tts.voice_en=\"{}\"", onnx.display());
     let out = dir.path().join("out.wav").display().to_string();
     let args = ["say", "Hello there.", "--language", "en", "--out", &out, "--config", CONFIG, "--set", &voice];
