@@ -170,17 +170,18 @@ def main():
     table(["voice", "language", "real-time factor", f"\"{FIRST_CHUNK['en']}\" / \"{FIRST_CHUNK['fr']}\""], rows)
 
     print("\nWords understood:\n")
-    rows = []
+    rows, unknown = [], set()
     every = replies("en", plain_only=True)
     known = every[:: max(1, len(every) // arguments.sentences)]
     for search in ("grammar", "loop", "language model"):
         # The grammar holds every sentence, whatever is spoken of it.
         sphinx = Sphinx(search, [plain(text) for text in (every if search == "grammar" else known) + UNSEEN])
+        unknown |= set(sphinx.unknown)
         for name, texts in (("replies", known), ("unseen", UNSEEN)):
             kept = [(text, plain(text)) for text in texts if plain(text) in sphinx.sentences]
             title = f"PocketSphinx, {search}, {len(kept)} {name}, en"
             rows.append([title, *accuracy(speakers("en"), kept, sphinx.hear)])
-    print(f"PocketSphinx has no such words, their sentences are left out: {', '.join(sphinx.unknown) or 'none'}\n")
+    print(f"PocketSphinx has no such words, their sentences are left out: {', '.join(sorted(unknown)) or 'none'}\n")
     if arguments.elio:
         # Beside this package; the Whisper's own recipe.
         from whisper.sentences import split, words

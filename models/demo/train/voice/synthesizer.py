@@ -18,6 +18,10 @@ LEVEL = 0.95  # peaks of half of full scale and some more
 def sound(graph, log_amplitudes, pitch, reference):
     """Samples [frames * HOP]. `pitch` in Hz [frames]; `reference` is the pitch whose harmonics the features sample."""
     frames = graph.count(log_amplitudes)
+    # The first frame is silent, so that the sound begins with a slope of 5 ms instead of a step.
+    after = graph.Concat(np.array([0]), graph.Reshape(graph.Sub(frames, np.int64(1)), np.array([1])), axis=0)
+    hush = graph.Pad(np.array([20.0], np.float32), after)
+    log_amplitudes = graph.Sub(log_amplitudes, graph.column(hush))
     harmonic = _harmonics(graph, graph.slice(log_amplitudes, 0, HARMONICS, 1), pitch, reference)
     noise = _noise(graph, graph.slice(log_amplitudes, HARMONICS, HARMONICS + NOISE_BANDS, 1), frames)
     mixed = graph.Mul(graph.Add(harmonic, noise), LEVEL)
