@@ -6,10 +6,11 @@
 use std::fmt;
 use std::ops::{Add, Sub};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
 
 /// An instant: nanoseconds of CLOCK_MONOTONIC.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -74,6 +75,11 @@ impl fmt::Debug for Mono {
 pub trait Clock: Send + Sync {
     /// The present instant.
     fn now(&self) -> Mono;
+
+    /// Resolves once the clock shows `at`. Must be awaited within a tokio runtime.
+    fn sleep_until(&self, at: Mono) -> BoxFuture<'_, ()> {
+        Box::pin(tokio::time::sleep(at.since(self.now())))
+    }
 }
 
 /// The system's CLOCK_MONOTONIC.
@@ -88,23 +94,31 @@ impl Clock for SystemClock {
 
 /// A clock that stands still until it is moved; clones share the hand.
 #[derive(Clone, Debug)]
-pub struct ManualClock(Arc<AtomicU64>);
+pub struct ManualClock(Arc<watch::Sender<Mono>>);
 
 impl ManualClock {
     /// A clock that stands at `start`.
     pub fn at(start: Mono) -> Self {
-        Self(Arc::new(AtomicU64::new(start.0)))
+        Self(Arc::new(watch::Sender::new(start)))
     }
 
-    /// Moves the hand forward.
+    /// Moves the hand forward, and wakes who sleeps by it.
     pub fn advance(&self, d: Duration) {
-        self.0.fetch_add(d.as_nanos() as u64, Ordering::SeqCst);
+        self.0.send_modify(|hand| *hand = *hand + d);
     }
 }
 
 impl Clock for ManualClock {
     fn now(&self) -> Mono {
-        Mono(self.0.load(Ordering::SeqCst))
+        *self.0.borrow()
+    }
+
+    fn sleep_until(&self, at: Mono) -> BoxFuture<'_, ()> {
+        let mut hand = self.0.subscribe();
+        Box::pin(async move {
+            // The sender lives as long as `self`.
+            let _ = hand.wait_for(|now| *now >= at).await;
+        })
     }
 }
 
@@ -127,6 +141,18 @@ mod tests {
         let other = clock.clone();
         clock.advance(Duration::from_nanos(9));
         assert_eq!(other.now(), Mono::from_nanos(10));
+    }
+
+    #[tokio::test]
+    async fn who_sleeps_by_a_manual_clock_wakes_when_it_is_moved_there() {
+        let clock = ManualClock::at(Mono::from_nanos(0));
+        let hand = clock.clone();
+        let sleeper = tokio::spawn(async move { clock.sleep_until(Mono::from_nanos(9)).await });
+        hand.advance(Duration::from_nanos(8));
+        tokio::task::yield_now().await;
+        assert!(!sleeper.is_finished());
+        hand.advance(Duration::from_nanos(1));
+        sleeper.await.unwrap();
     }
 
     #[test]

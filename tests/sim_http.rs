@@ -188,7 +188,7 @@ async fn no_word_is_in_the_log_unless_asked_for() {
 async fn a_prefix_is_written_read_and_forgotten_by_the_injected_clock() {
     let clock = ManualClock::at(Mono::now());
     let hand = clock.clone();
-    let bench = bench(|o| o.cache_clock = Arc::new(clock)).await;
+    let bench = bench(|o| o.clock = Arc::new(clock)).await;
     let usage = async |question: &str| {
         let stream = bench.post("/v1/messages", &cached_turn(question)).send().await.unwrap().text().await.unwrap();
         let line = stream.lines().find(|l| l.contains("message_start\"")).unwrap().strip_prefix("data: ").unwrap();

@@ -158,6 +158,7 @@ impl Exchange {
     fn connection_faults(&mut self) {
         match self.strike(&[Stage::Connection]) {
             Some(Fault::Goaway) => self.active.then_close(),
+            Some(Fault::GoawayEarly) => self.connection.close(),
             Some(Fault::IdleDrop) => self.active.then_hush(),
             _ => {}
         }

@@ -20,7 +20,7 @@ use super::api;
 use super::pipe::Pipe;
 use super::server::Server;
 use super::spread::Rng;
-use crate::clock::Mono;
+use crate::clock::{Clock, Mono};
 
 /// A handshake that takes longer is given up, and so is a client that does not answer an orderly end.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -28,7 +28,6 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const LAST_WORDS: Duration = Duration::from_millis(50);
 
 /// What the requests of a connection know of it and ask of it.
-#[derive(Debug)]
 pub struct Connection {
     /// From 1.
     pub number: u64,
@@ -39,6 +38,8 @@ pub struct Connection {
     /// `h2` or `http/1.1`.
     pub protocol: &'static str,
     requests: AtomicU64,
+    /// Of the idle limit.
+    clock: Arc<dyn Clock>,
     activity: watch::Sender<Activity>,
     cut: CancellationToken,
     close: CancellationToken,
@@ -49,14 +50,19 @@ pub struct Connection {
 #[derive(Clone, Copy, Debug)]
 struct Activity {
     active: usize,
-    since: Instant,
+    since: Mono,
 }
 
 impl Connection {
     /// Counts a request in; its number on this connection, and the guard that counts it out.
     pub fn request(self: &Arc<Self>) -> (u64, Active) {
-        self.activity.send_modify(|a| *a = Activity { active: a.active + 1, since: Instant::now() });
+        self.activity.send_modify(|a| *a = Activity { active: a.active + 1, since: self.clock.now() });
         (self.requests.fetch_add(1, Ordering::Relaxed) + 1, Active { connection: self.clone(), then: None })
+    }
+
+    /// Ends the connection in order, at once: what is under way is still answered.
+    pub fn close(&self) {
+        self.close.cancel();
     }
 
     /// Drops the connection at once, without a word.
@@ -72,7 +78,7 @@ impl Connection {
             let Activity { active, since } = *activity.borrow_and_update();
             let over = async {
                 match active {
-                    0 => sleep_until(since + rest).await,
+                    0 => self.clock.sleep_until(since + rest).await,
                     _ => std::future::pending().await,
                 }
             };
@@ -86,7 +92,6 @@ impl Connection {
 }
 
 /// A request under way: counted out when dropped, and then the connection may have to end.
-#[derive(Debug)]
 pub struct Active {
     connection: Arc<Connection>,
     then: Option<CancellationToken>,
@@ -106,8 +111,8 @@ impl Active {
 
 impl Drop for Active {
     fn drop(&mut self) {
-        let activity = &self.connection.activity;
-        activity.send_modify(|a| *a = Activity { active: a.active.saturating_sub(1), since: Instant::now() });
+        let Connection { activity, clock, .. } = &*self.connection;
+        activity.send_modify(|a| *a = Activity { active: a.active.saturating_sub(1), since: clock.now() });
         if let Some(token) = &self.then {
             token.cancel();
         }
@@ -144,7 +149,8 @@ async fn serve_unstopped(server: Arc<Server>, socket: TcpStream, opened: Mono) {
         handshake: (began, Mono::now()),
         protocol,
         requests: AtomicU64::new(0),
-        activity: watch::channel(Activity { active: 0, since: Instant::now() }).0,
+        activity: watch::channel(Activity { active: 0, since: server.options.clock.now() }).0,
+        clock: server.options.clock.clone(),
         cut: CancellationToken::new(),
         close: CancellationToken::new(),
         hush: CancellationToken::new(),

@@ -73,6 +73,7 @@ faults! {
     Crlf "crlf" Stream "lines end in CR LF",
     SplitUtf8 "split-utf8" Stream "chunks of one to three bytes, in the middle of characters",
     Goaway "goaway" Connection "the connection is closed in order (GOAWAY) after the response",
+    GoawayEarly "goaway-early" Connection "the connection is closed in order (GOAWAY) while the request is under way, which is still answered",
     IdleDrop "idle-drop" Connection "after the response the connection goes silent without being closed, as behind a home router",
 }
 

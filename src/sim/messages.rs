@@ -35,7 +35,7 @@ pub async fn answer(exchange: &mut Exchange, body: &Value) -> Result<Reply, Fail
     let model = checked.model;
     let prompt = prompt::read(body, model);
     let server = exchange.server.clone();
-    let input = lock(&server.cache).read(model, &prompt.blocks, prompt.pieces, server.options.cache_clock.now());
+    let input = lock(&server.cache).read(model, &prompt.blocks, prompt.pieces, server.options.clock.now());
     if input.total() > model.context {
         let message = format!("prompt is too long: {} tokens > {} maximum", input.total(), model.context);
         return Err(ApiError::invalid(message).into());
@@ -80,7 +80,7 @@ pub async fn answer(exchange: &mut Exchange, body: &Value) -> Result<Reply, Fail
 
     let tokens = answer.output_tokens(&checked);
     sleep_until(exchange.received + pace.first).await;
-    lock(&server.cache).store(&input, server.options.cache_clock.now());
+    lock(&server.cache).store(&input, server.options.clock.now());
     sleep_until(exchange.received + pace.first + Duration::from_secs_f64(tokens as f64 / pace.tokens_per_second)).await;
     message["content"] = answer.content();
     message["stop_reason"] = json!(answer.stop_reason);
@@ -131,7 +131,7 @@ async fn play(mut exchange: Exchange, script: Script, chunks: mpsc::Sender<Bytes
             return;
         }
         if !stored {
-            lock(&exchange.server.cache).store(&script.input, exchange.server.options.cache_clock.now());
+            lock(&exchange.server.cache).store(&script.input, exchange.server.options.clock.now());
             stored = true;
         }
         let bytes = match act {

@@ -71,8 +71,9 @@ pub struct SimOptions {
     pub replies: Option<PathBuf>,
     /// Writes questions, what came before them, and replies into `requests.jsonl`.
     pub log_words: bool,
-    /// Clock of the prompt cache's TTL, so that a test need not wait for five minutes. Pace and records are real time.
-    pub cache_clock: Arc<dyn Clock>,
+    /// Clock of the prompt cache's TTL and of `idle_timeout`, so that a test need not wait for minutes. Pace and records
+    /// are real time.
+    pub clock: Arc<dyn Clock>,
 }
 
 impl SimOptions {
@@ -90,7 +91,7 @@ impl SimOptions {
             seed: 0,
             replies: None,
             log_words: false,
-            cache_clock: Arc::new(SystemClock),
+            clock: Arc::new(SystemClock),
         }
     }
 }
