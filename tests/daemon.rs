@@ -278,7 +278,8 @@ fn an_idle_speaker_shows_that_claude_is_out_of_reach() {
         return;
     }
     let mut speaker = Speaker::start(|_| {});
-    assert_eq!(speaker.elio("status")["state"], "idle");
+    let status = speaker.elio("status");
+    assert_eq!((&status["state"], &status["cache"]["keep_warm"]), (&"idle".into(), &"wake".into()));
     speaker.sim = None;
     speaker.wait_until_told("STATUS=offline");
     let status = speaker.elio("status");

@@ -143,9 +143,10 @@ impl Answer {
         let request_id = request_id(response.headers());
         let kind = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("nothing");
         if !kind.starts_with("text/event-stream") {
-            return Err(inner.protocol(format!("{kind:?} instead of a stream of events"), request_id));
+            let error = inner.protocol(format!("{kind:?} instead of a stream of events"), request_id);
+            return Err(error.over(connection));
         }
-        let left = inner.settings.first_text_timeout.saturating_sub(Mono::now().since(at));
+        let left = inner.settings.first_text_timeout.saturating_sub(inner.now().since(at));
         Ok(Answer {
             head: AnswerHead { sent: at, request_id, connection, model: inner.settings.model.clone() },
             inner,
@@ -200,7 +201,7 @@ impl Answer {
     }
 
     fn take_bytes(&mut self, bytes: &[u8]) {
-        let at = Mono::now();
+        let at = self.inner.now();
         let mut events = Vec::new();
         let pushed = self.parser.push(bytes, |event| events.push(event));
         for event in events {
@@ -278,12 +279,12 @@ impl Answer {
 
     fn fail(&mut self, error: ClaudeError) {
         self.source = None;
-        self.ready.push_back(AnswerEvent::Failed(error));
+        self.ready.push_back(AnswerEvent::Failed(error.over(self.head.connection)));
     }
 
     fn cut(&mut self, fault: String) {
         let host = self.inner.line.host().to_owned();
-        self.fail(ClaudeError::Cut { host, fault, request_id: self.head.request_id.clone() });
+        self.fail(ClaudeError::Cut { host, fault, request_id: self.head.request_id.clone(), connection: None });
     }
 
     fn silent(&mut self) {
@@ -295,6 +296,7 @@ impl Answer {
             awaited: if self.seen_text { "further word" } else { "first word" },
             after: self.inner.settings.first_text_timeout,
             request_id: self.head.request_id.clone(),
+            connection: None,
         });
     }
 

@@ -14,11 +14,12 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::answer::Answer;
+use super::cache::Cache;
 use super::dial::Dialer;
-use super::keep::Cache;
-use super::line::{Line, Sent};
+use super::line::{Line, Sent, locked};
 use super::wire::{API_VERSION, ContentBlock, Message, MessagesRequest, Role};
-use super::{ApiKey, ClaudeError, ConnectionState, Prefix, min_cacheable};
+use super::{ApiKey, ClaudeError, ConnectionState, Prefix, Timing};
+use crate::clock::Mono;
 use crate::config::{ClaudeSettings, Effort, Thinking};
 
 /// A check of an open connection that takes longer means that the path is dead. It runs while the person speaks.
@@ -53,7 +54,8 @@ pub struct Claude {
 pub(super) struct Inner {
     pub(super) settings: ClaudeSettings,
     pub(super) key: ApiKey,
-    prefix: Prefix,
+    pub(super) prefix: Prefix,
+    pub(super) timing: Timing,
     pub(super) line: Line,
     pub(super) cache: Mutex<Cache>,
     /// The API refused `max_tokens: 0` and took 1.
@@ -83,21 +85,28 @@ impl Claude {
     ///
     /// [`ClaudeError::Setting`] for `base_url` and `ca_file`.
     pub fn new(settings: &ClaudeSettings, key: ApiKey, prefix: Prefix) -> Result<Claude, ClaudeError> {
-        let (floor, tokens) = (min_cacheable(&settings.model), prefix.least_tokens());
-        if tokens < floor {
-            log::warn!(
-                "claude: the prompt has about {tokens} tokens, and {} caches nothing below {floor}: answers begin later \
-                 (claude.model, claude.instructions_file)",
-                settings.model
-            );
-        }
+        Claude::timed(settings, key, prefix, Timing::default())
+    }
+
+    /// As [`Claude::new`], by another clock.
+    ///
+    /// # Errors
+    ///
+    /// As [`Claude::new`].
+    pub fn timed(
+        settings: &ClaudeSettings,
+        key: ApiKey,
+        prefix: Prefix,
+        timing: Timing,
+    ) -> Result<Claude, ClaudeError> {
         let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
-        let line = Line::new(Dialer::new(settings)?, tasks.clone(), stop.clone());
+        let line = Line::new(Dialer::new(settings)?, timing.clone(), tasks.clone(), stop.clone());
         Ok(Claude {
             inner: Arc::new(Inner {
                 settings: settings.clone(),
                 key,
                 prefix,
+                timing,
                 line,
                 cache: Mutex::new(Cache::default()),
                 one_token: AtomicBool::new(false),
@@ -141,6 +150,7 @@ impl Claude {
         let inner = Arc::clone(&self.inner);
         async move {
             let call = inner.question(question)?;
+            locked(&inner.cache).asked(inner.now());
             let sent = tokio::select! {
                 biased;
                 () = cancel.cancelled() => return Err(ClaudeError::Cancelled),
@@ -164,6 +174,10 @@ impl Claude {
 }
 
 impl Inner {
+    pub(super) fn now(&self) -> Mono {
+        self.timing.clock.now()
+    }
+
     fn question(&self, question: Question) -> Result<Call, ClaudeError> {
         let text = question.text.trim();
         if text.is_empty() {
@@ -210,7 +224,7 @@ impl Inner {
     }
 
     /// Sends a call and gives out a response of status 200. At most one retry: where the status may pass, after the
-    /// wait that the API asks for; or at once, on a new connection, where the old one died before the headers.
+    /// wait that the API asks for; or at once, on a new connection, where provably nobody began to work on it.
     pub(super) async fn exchange(&self, call: &Call) -> Result<Sent, ClaudeError> {
         let mut retried = false;
         loop {
@@ -259,7 +273,7 @@ impl Inner {
     /// Reads a document to its end, and gives the connection back.
     pub(super) async fn document(&self, sent: Sent) -> Result<Bytes, ClaudeError> {
         let id = request_id(sent.response.headers());
-        let body = self.collect(sent.response, id).await?;
+        let body = self.collect(sent.response, id).await.map_err(|error| error.over(sent.connection))?;
         self.line.put_back(sent.held).await;
         Ok(body)
     }
@@ -269,13 +283,21 @@ impl Inner {
         let host = self.line.host().to_owned();
         match tokio::time::timeout(DOCUMENT_PATIENCE, body).await {
             Ok(Ok(body)) => Ok(body.to_bytes()),
-            Ok(Err(error)) => Err(ClaudeError::Cut { host, fault: error.to_string(), request_id: id }),
-            Err(_) => Err(ClaudeError::Timeout { host, awaited: "document", after: DOCUMENT_PATIENCE, request_id: id }),
+            Ok(Err(error)) => {
+                Err(ClaudeError::Cut { host, fault: error.to_string(), request_id: id, connection: None })
+            }
+            Err(_) => Err(ClaudeError::Timeout {
+                host,
+                awaited: "document",
+                after: DOCUMENT_PATIENCE,
+                request_id: id,
+                connection: None,
+            }),
         }
     }
 
     pub(super) fn protocol(&self, fault: String, request_id: Option<String>) -> ClaudeError {
-        ClaudeError::Protocol { host: self.line.host().to_owned(), fault, request_id }
+        ClaudeError::Protocol { host: self.line.host().to_owned(), fault, request_id, connection: None }
     }
 }
 

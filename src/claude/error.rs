@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use super::ConnectionUse;
+
 /// The longest wait that a person who has just spoken bears before a retry.
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
 /// The wait before a retry where the API names none.
@@ -65,6 +67,8 @@ pub enum ClaudeError {
         after: Duration,
         /// `req_…`, where a response had begun.
         request_id: Option<String>,
+        /// The connection under the request, where there was one.
+        connection: Option<Box<ConnectionUse>>,
     },
     /// The connection died under the request or under its answer: what was spoken stands, nothing is sent again.
     #[error("the answer of {host} was cut off: {fault}")]
@@ -75,6 +79,8 @@ pub enum ClaudeError {
         fault: String,
         /// `req_…`, where a response had begun.
         request_id: Option<String>,
+        /// The connection under the request, where there was one.
+        connection: Option<Box<ConnectionUse>>,
     },
     /// The server spoke, but not this API: `claude.base_url` probably names something else.
     #[error("{host} does not answer like the Messages API ({fault}): check claude.base_url")]
@@ -85,6 +91,8 @@ pub enum ClaudeError {
         fault: String,
         /// `req_…`
         request_id: Option<String>,
+        /// The connection under the request, where there was one.
+        connection: Option<Box<ConnectionUse>>,
     },
     /// The API refused the request, or broke off its answer with an `error` event.
     #[error("{0}")]
@@ -114,6 +122,8 @@ pub struct ApiFault {
     pub should_retry: Option<bool>,
     /// The thing to look at: where the key came from, the model, the host.
     pub subject: String,
+    /// The connection under the request.
+    pub connection: Option<ConnectionUse>,
 }
 
 /// What an error of the API means.
@@ -275,6 +285,29 @@ impl ClaudeError {
         (fault.should_retry.unwrap_or(by_kind) && wait <= LONGEST_WAIT).then_some(wait)
     }
 
+    /// The connection under the request that failed, where there was one.
+    pub fn connection(&self) -> Option<ConnectionUse> {
+        match self {
+            ClaudeError::Timeout { connection, .. }
+            | ClaudeError::Cut { connection, .. }
+            | ClaudeError::Protocol { connection, .. } => connection.as_deref().copied(),
+            ClaudeError::Api(fault) => fault.connection,
+            _ => None,
+        }
+    }
+
+    /// The error of a request that went over this connection.
+    pub(super) fn over(mut self, used: ConnectionUse) -> Self {
+        match &mut self {
+            ClaudeError::Timeout { connection, .. }
+            | ClaudeError::Cut { connection, .. }
+            | ClaudeError::Protocol { connection, .. } => *connection = Some(Box::new(used)),
+            ClaudeError::Api(fault) => fault.connection = Some(used),
+            _ => {}
+        }
+        self
+    }
+
     /// `req_…`, where the API gave one.
     pub fn request_id(&self) -> Option<&str> {
         match self {
@@ -300,6 +333,7 @@ mod tests {
             retry_after: retry_after.map(Duration::from_millis),
             should_retry,
             subject: "h:1".to_owned(),
+            connection: None,
         }))
     }
 

@@ -15,13 +15,10 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::ClaudeError;
 use super::dial::{Dialer, Stream};
+use super::goaway::Watched;
+use super::{ClaudeError, Timing};
 use crate::clock::Mono;
-
-/// HTTP/2 pings keep the flow alive in a home router (some drop it after 60 s) and find a dead one.
-const PING_INTERVAL: Duration = Duration::from_secs(20);
-const PING_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The connection as it stands now.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -39,7 +36,7 @@ pub struct ConnectionState {
 /// The connection under one request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ConnectionUse {
-    /// It had carried a request before.
+    /// It was open before the request wanted one.
     pub reused: bool,
     /// Its age when the request left.
     pub age: Duration,
@@ -60,10 +57,11 @@ enum Sender {
 #[derive(Debug)]
 struct Life {
     opened_at: Mono,
+    /// For people.
+    protocol: &'static str,
     requests: AtomicU64,
+    /// It takes no new request; what is under way may still end.
     closed: AtomicBool,
-    /// Ends the connection under whatever is still under way on it.
-    kill: CancellationToken,
 }
 
 /// A connection in hand. HTTP/1.1 carries one request at a time: it is out of the slot until it is put back.
@@ -80,6 +78,14 @@ impl Held {
         };
         ready && !self.life.closed.load(Ordering::Acquire)
     }
+
+    /// The same connection once more, where it carries several requests at a time.
+    fn share(&self) -> Option<Held> {
+        match &self.sender {
+            Sender::H2(sender) => Some(Held { sender: Sender::H2(sender.clone()), life: Arc::clone(&self.life) }),
+            Sender::H1(_) => None,
+        }
+    }
 }
 
 /// A response, and the connection that it still comes over.
@@ -94,8 +100,8 @@ pub(super) struct Sent {
 /// Why there is no response.
 pub(super) struct Unsent {
     pub error: ClaudeError,
-    /// The request may be sent once more, at once, on a new connection: it died before the response headers on a
-    /// connection that had worked before, or it provably never left.
+    /// It may be sent once more, at once, on a new connection: provably nobody began to work on it, or it is a check,
+    /// which costs nothing.
     pub again: bool,
 }
 
@@ -108,6 +114,7 @@ impl From<ClaudeError> for Unsent {
 /// Opens, holds and renews the connection.
 pub(super) struct Line {
     dialer: Dialer,
+    timing: Timing,
     slot: Mutex<Option<Held>>,
     last: Mutex<Option<Arc<Life>>>,
     opening: tokio::sync::Mutex<()>,
@@ -115,14 +122,15 @@ pub(super) struct Line {
     used_at: AtomicU64,
     tasks: TaskTracker,
     stop: CancellationToken,
-    /// A connection has closed.
+    /// A connection has closed, or will.
     lost: Arc<Notify>,
 }
 
 impl Line {
-    pub(super) fn new(dialer: Dialer, tasks: TaskTracker, stop: CancellationToken) -> Self {
+    pub(super) fn new(dialer: Dialer, timing: Timing, tasks: TaskTracker, stop: CancellationToken) -> Self {
         Self {
             dialer,
+            timing,
             slot: Mutex::new(None),
             last: Mutex::new(None),
             opening: tokio::sync::Mutex::new(()),
@@ -138,6 +146,10 @@ impl Line {
         self.dialer.host()
     }
 
+    fn now(&self) -> Mono {
+        self.timing.clock.now()
+    }
+
     pub(super) fn state(&self) -> ConnectionState {
         let last = locked(&self.last);
         ConnectionState {
@@ -150,7 +162,7 @@ impl Line {
 
     /// Bytes of a response came.
     pub(super) fn touch(&self) {
-        self.used_at.store(Mono::now().as_nanos(), Ordering::Relaxed);
+        self.used_at.store(self.now().as_nanos(), Ordering::Relaxed);
     }
 
     /// When bytes of a response came last: until then the path was known to be good.
@@ -158,26 +170,25 @@ impl Line {
         Mono::from_nanos(self.used_at.load(Ordering::Relaxed))
     }
 
-    /// Resolves when a connection closes, for whatever reason.
+    /// Resolves when a connection closes or takes no more requests, for whatever reason.
     pub(super) async fn lost(&self) {
         self.lost.notified().await;
     }
 
-    /// Sends one request and waits, at most `patience`, for the response headers. A `check` that stays silent on a
-    /// connection that worked before ends that connection: the path is dead, and a question that is waiting on it
-    /// leaves at once on a new one.
+    /// Sends one request and waits, at most `patience`, for the response headers. A connection on which they do not come
+    /// takes no new request; what waits on it may still be answered.
     pub(super) async fn send(
         &self,
         mut request: Request<Body>,
         patience: Duration,
         check: bool,
     ) -> Result<Sent, Unsent> {
-        let wanted = Mono::now();
-        let mut held = self.take().await?;
+        let wanted = self.now();
+        let (mut held, reused) = self.take().await?;
         let before = held.life.requests.fetch_add(1, Ordering::AcqRel);
-        let at = Mono::now();
+        let at = self.now();
         let connection = ConnectionUse {
-            reused: before > 0,
+            reused,
             age: at.since(held.life.opened_at),
             wait: at.since(wanted),
             requests_before: before,
@@ -192,53 +203,61 @@ impl Line {
                 self.touch();
                 Ok(Sent { response, connection, at, held })
             }
-            Ok(Err(failure)) => {
+            Ok(Err(mut failure)) => {
                 self.discard(&held);
-                Err(self.died(failure, connection.reused))
+                let again = is_unprocessed(&mut failure) || check && before > 0;
+                let (host, fault) = (self.host().to_owned(), chain(failure.error()));
+                let error = ClaudeError::Cut { host, fault, request_id: None, connection: None };
+                Err(Unsent { error: error.over(connection), again })
             }
             Err(_) => {
                 // Nobody knows whether the path or the server is silent; the next request gets a path of its own.
                 self.discard(&held);
-                let dead = check && connection.reused;
-                if dead {
-                    held.life.kill.cancel();
-                }
-                let host = self.host().to_owned();
-                let error = ClaudeError::Timeout { host, awaited: "response", after: patience, request_id: None };
-                Err(Unsent { error, again: dead })
+                let error = ClaudeError::Timeout {
+                    host: self.host().to_owned(),
+                    awaited: "response",
+                    after: patience,
+                    request_id: None,
+                    connection: None,
+                };
+                Err(Unsent { error: error.over(connection), again: check && before > 0 })
             }
         }
     }
 
-    fn died(&self, mut failure: TrySendError<Request<Body>>, reused: bool) -> Unsent {
-        let never_left = failure.take_message().is_some();
-        let fault = chain(failure.error());
-        let error = ClaudeError::Cut { host: self.host().to_owned(), fault, request_id: None };
-        Unsent { error, again: reused || never_left }
-    }
-
-    /// A usable connection: the open one, or a new one. Two that want one at the same time open only one.
-    async fn take(&self) -> Result<Held, ClaudeError> {
+    /// A usable connection, and whether it was open already. Two that want one at the same time open only one.
+    async fn take(&self) -> Result<(Held, bool), ClaudeError> {
         if let Some(held) = self.take_open() {
-            return Ok(held);
+            return Ok((held, true));
         }
         let _opening = self.opening.lock().await;
         if let Some(held) = self.take_open() {
-            return Ok(held);
+            return Ok((held, false));
         }
         let held = self.open().await?;
-        if let Sender::H2(sender) = &held.sender {
-            *locked(&self.slot) = Some(Held { sender: Sender::H2(sender.clone()), life: Arc::clone(&held.life) });
+        *locked(&self.slot) = held.share();
+        self.opened(&held.life);
+        Ok((held, false))
+    }
+
+    /// Opens a connection beside the one that is there and then puts it in its place: the next request takes the new one
+    /// without a wait, and what is under way on the old one ends there.
+    pub(super) async fn renew(&self) -> Result<(), ClaudeError> {
+        let known = self.opened_total.load(Ordering::Relaxed);
+        let _opening = self.opening.lock().await;
+        if self.opened_total.load(Ordering::Relaxed) == known {
+            let new = self.open().await?;
+            let life = Arc::clone(&new.life);
+            *locked(&self.slot) = Some(new);
+            self.opened(&life);
         }
-        Ok(held)
+        Ok(())
     }
 
     fn take_open(&self) -> Option<Held> {
         let mut slot = locked(&self.slot);
         let held = slot.take().filter(Held::usable)?;
-        if let Sender::H2(sender) = &held.sender {
-            *slot = Some(Held { sender: Sender::H2(sender.clone()), life: Arc::clone(&held.life) });
-        }
+        *slot = held.share();
         Some(held)
     }
 
@@ -271,42 +290,55 @@ impl Line {
             fault: format!("the HTTP handshake failed ({})", chain(&error)),
         };
         let life = Arc::new(Life {
-            opened_at: Mono::now(),
+            opened_at: self.now(),
+            protocol: if h2 { "h2" } else { "http/1.1" },
             requests: AtomicU64::new(0),
             closed: AtomicBool::new(false),
-            kill: self.stop.child_token(),
         });
-        let io = TokioIo::new(io);
         let sender = if h2 {
+            let (goes, lost) = (Arc::clone(&life), Arc::clone(&self.lost));
+            let io = Watched::new(io, move || {
+                log::debug!("claude: the server leaves the connection (GOAWAY)");
+                goes.closed.store(true, Ordering::Release);
+                lost.notify_one();
+            });
             let (sender, connection) =
-                http2::Builder::new(Tracked { tasks: self.tasks.clone(), kill: life.kill.clone() })
+                http2::Builder::new(Tracked { tasks: self.tasks.clone(), stop: self.stop.clone() })
                     .timer(TokioTimer::new())
-                    .keep_alive_interval(PING_INTERVAL)
-                    .keep_alive_timeout(PING_TIMEOUT)
+                    .keep_alive_interval(self.timing.ping_interval)
+                    .keep_alive_timeout(self.timing.ping_timeout)
                     .keep_alive_while_idle(true)
-                    .handshake::<TokioIo<Stream>, Body>(io)
+                    .handshake::<_, Body>(TokioIo::new(io))
                     .await
                     .map_err(failed)?;
             self.drive(connection, &life);
             Sender::H2(sender)
         } else {
+            let io = TokioIo::new(io);
             let (sender, connection) = http1::handshake::<TokioIo<Stream>, Body>(io).await.map_err(failed)?;
             self.drive(connection, &life);
             Sender::H1(sender)
         };
-        let number = self.opened_total.fetch_add(1, Ordering::Relaxed) + 1;
-        log::info!("claude: connection {number} to {} is open ({})", self.host(), if h2 { "h2" } else { "http/1.1" });
-        *locked(&self.last) = Some(Arc::clone(&life));
         Ok(Held { sender, life })
+    }
+
+    /// A new connection is in its place: it may be told of.
+    fn opened(&self, life: &Arc<Life>) {
+        self.touch();
+        *locked(&self.last) = Some(Arc::clone(life));
+        let number = self.opened_total.fetch_add(1, Ordering::Relaxed) + 1;
+        // A server that closes idle connections must not fill the journal.
+        let level = if number == 1 { log::Level::Info } else { log::Level::Debug };
+        log::log!(level, "claude: connection {number} to {} is open ({})", self.host(), life.protocol);
     }
 
     /// Moves the connection's bytes until it closes, and says so then.
     fn drive(&self, connection: impl Future<Output = hyper::Result<()>> + Send + 'static, life: &Arc<Life>) {
-        let (life, lost) = (Arc::clone(life), Arc::clone(&self.lost));
+        let (life, lost, stop) = (Arc::clone(life), Arc::clone(&self.lost), self.stop.clone());
         self.tasks.spawn(async move {
             let ended = tokio::select! {
                 ended = connection => ended,
-                () = life.kill.cancelled() => Ok(()),
+                () = stop.cancelled() => Ok(()),
             };
             match ended {
                 Ok(()) => log::debug!("claude: the connection closed"),
@@ -323,7 +355,7 @@ impl Line {
 #[derive(Clone)]
 struct Tracked {
     tasks: TaskTracker,
-    kill: CancellationToken,
+    stop: CancellationToken,
 }
 
 impl<F> hyper::rt::Executor<F> for Tracked
@@ -332,8 +364,25 @@ where
     F::Output: Send,
 {
     fn execute(&self, task: F) {
-        self.tasks.spawn(self.kill.clone().run_until_cancelled_owned(task));
+        self.tasks.spawn(self.stop.clone().run_until_cancelled_owned(task));
     }
+}
+
+/// Nobody began to work on the request: it never left, its stream was refused (RFC 9113, 8.7), or the server's GOAWAY
+/// said that its stream lies beyond the last one that it looks at (h2 gives that error to no other stream).
+fn is_unprocessed(failure: &mut TrySendError<Request<Body>>) -> bool {
+    if failure.take_message().is_some() {
+        return true;
+    }
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(failure.error());
+    while let Some(error) = cause {
+        if let Some(error) = error.downcast_ref::<h2::Error>() {
+            let refused = error.is_reset() && error.reason() == Some(h2::Reason::REFUSED_STREAM);
+            return error.is_remote() && (refused || error.is_go_away());
+        }
+        cause = error.source();
+    }
+    false
 }
 
 /// An error and its causes, on one line.

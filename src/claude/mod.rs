@@ -4,9 +4,11 @@
 //! them are the traits [`Answerer`] and [`AnswerStream`], so that a test can answer in their place.
 
 mod answer;
+mod cache;
 mod client;
 mod dial;
 mod error;
+mod goaway;
 mod keep;
 mod key;
 mod line;
@@ -14,6 +16,7 @@ mod memory;
 mod prefix;
 mod refusal;
 pub mod sse;
+mod timing;
 mod usage;
 pub mod wire;
 
@@ -21,12 +24,14 @@ use futures_util::future::BoxFuture;
 use tokio_util::sync::CancellationToken;
 
 pub use answer::{Answer, AnswerEvent, AnswerHead, StopReason};
+pub use cache::Keeping;
 pub use client::{Claude, Question};
 pub use error::{ApiFault, ApiKind, ClaudeError};
 pub use key::ApiKey;
 pub use line::{ConnectionState, ConnectionUse};
 pub use memory::Memory;
-pub use prefix::{Prefix, min_cacheable};
+pub use prefix::{Prefix, PrefixCheck, Size, Verdict, min_cacheable};
+pub use timing::Timing;
 pub use wire::Usage;
 
 /// What a turn needs of Claude.
@@ -103,6 +108,7 @@ mod tests {
             speed: None,
             cache_ttl: CacheTtl::FiveMinutes,
             keep_warm: KeepWarm::Wake,
+            keep_warm_for: Duration::from_secs(900),
             instructions_file: None,
             history_exchanges: 6,
             history_idle: Duration::from_secs(300),

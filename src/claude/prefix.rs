@@ -1,4 +1,7 @@
-//! The frozen prefix: the system prompt, the same bytes in every request, so that the prompt cache hits.
+//! The frozen prefix: the system prompt, the same bytes in every request, so that the prompt cache hits; and its size
+//! against the smallest one that the model caches.
+
+use std::fmt;
 
 use super::ClaudeError;
 use super::wire::ContentBlock;
@@ -55,22 +58,128 @@ impl Prefix {
         self.system.clone()
     }
 
-    /// At least this many tokens, counted low: no tokenizer in use makes fewer of plain English than one of 5 characters.
-    pub fn least_tokens(&self) -> u32 {
-        u32::try_from(self.characters / 5).unwrap_or(u32::MAX)
+    /// Its size, guessed from its length, against what `model` caches. It costs nothing: counting would take a request
+    /// whose answer nobody needs, since the first response tells.
+    pub fn check(&self, model: &str) -> PrefixCheck {
+        let characters = self.characters as u64;
+        // Some 4 characters a token in English and French; the 5.5 family makes about 30 % more tokens of a text.
+        let likely = if model.starts_with("claude-haiku-5-5") { characters * 13 / 40 } else { characters / 4 };
+        // No tokenizer in use takes fewer than 2 or more than 5 characters a token of such text.
+        let size = Size::Guessed { least: characters / 5, likely, most: characters / 2 };
+        PrefixCheck { model: model.to_owned(), size, floor: u64::from(min_cacheable(model)) }
     }
 }
 
-impl std::fmt::Debug for Prefix {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+/// How large the prefix is, in tokens, and how that is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Size {
+    /// From its length; the bounds are safe, the middle is a guess.
+    Guessed {
+        /// Not fewer.
+        least: u64,
+        /// Probably.
+        likely: u64,
+        /// Not more.
+        most: u64,
+    },
+    /// The API counted so many tokens when it cached it.
+    Counted(u64),
+    /// The API cached nothing; the whole request had so many tokens.
+    Uncached {
+        /// Tokens of prefix and messages together.
+        request: u64,
+    },
+}
+
+impl Size {
+    /// The one number for it.
+    pub fn tokens(self) -> u64 {
+        match self {
+            Size::Guessed { likely: tokens, .. } | Size::Counted(tokens) | Size::Uncached { request: tokens } => tokens,
+        }
+    }
+}
+
+/// The prefix's size against the smallest one that the model caches. Its text is one line, with the mend.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PrefixCheck {
+    /// `claude.model`
+    pub model: String,
+    /// The prefix.
+    pub size: Size,
+    /// The smallest prefix that the model caches, in tokens.
+    pub floor: u64,
+}
+
+/// What a [`PrefixCheck`] comes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// The prefix is cached.
+    Cached,
+    /// Its length does not tell; the first response will.
+    Unsure,
+    /// Nothing is cached: every answer begins later and costs the whole prompt. The owner can mend it.
+    TooSmall,
+}
+
+impl PrefixCheck {
+    /// Whether the prefix is large enough.
+    pub fn verdict(&self) -> Verdict {
+        match self.size {
+            Size::Counted(_) => Verdict::Cached,
+            Size::Uncached { .. } => Verdict::TooSmall,
+            Size::Guessed { least, .. } if least >= self.floor => Verdict::Cached,
+            Size::Guessed { most, .. } if most < self.floor => Verdict::TooSmall,
+            Size::Guessed { .. } => Verdict::Unsure,
+        }
+    }
+}
+
+impl fmt::Display for PrefixCheck {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let PrefixCheck { model, size, floor } = self;
+        match size {
+            Size::Guessed { least, likely, most } => {
+                write!(f, "the prompt has about {likely} tokens (guessed from its length: {least} to {most})")?;
+            }
+            Size::Counted(tokens) => write!(f, "the prompt has {tokens} tokens by the API's count")?,
+            Size::Uncached { request } => {
+                write!(f, "the API cached nothing of the prompt (the whole request had {request} tokens)")?;
+            }
+        }
+        write!(f, ", and {model} caches prompts of {floor} and more")?;
+        if !FLOORS.iter().any(|(name, _)| model.starts_with(name)) {
+            f.write_str(" (a guess, for Elio does not know this model)")?;
+        }
+        match self.verdict() {
+            Verdict::Cached => Ok(()),
+            Verdict::Unsure => f.write_str(": the first response will tell whether it is cached"),
+            Verdict::TooSmall => {
+                f.write_str(": answers begin later and cost the whole prompt; ")?;
+                match floor.saturating_sub(size.tokens()) {
+                    0 => f.write_str("its length is enough, so look at claude.model and at what claude.base_url names"),
+                    missing => write!(
+                        f,
+                        "make claude.instructions_file some {missing} tokens longer or choose another claude.model"
+                    ),
+                }
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Prefix {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Prefix({} characters)", self.characters)
     }
 }
 
+/// The smallest prefix of each model that Elio knows, in tokens.
+const FLOORS: [(&str, u32); 2] = [("claude-haiku-5-5", 512), ("claude-haiku-4-5", 4096)];
+
 /// The smallest prefix in tokens that `model` caches; below it nothing is cached, and no error says so. A model that
 /// is not listed gets the largest floor known, so that a warning comes too often rather than never.
 pub fn min_cacheable(model: &str) -> u32 {
-    const FLOORS: [(&str, u32); 2] = [("claude-haiku-5-5", 512), ("claude-haiku-4-5", 4096)];
     FLOORS.iter().find(|(name, _)| model.starts_with(name)).map_or(4096, |(_, floor)| *floor)
 }
 
@@ -101,8 +210,33 @@ mod tests {
     #[test]
     fn it_is_long_enough_for_the_default_model() {
         let prefix = Prefix::new(&settings(), &[Language::En]).unwrap();
-        let tokens = prefix.least_tokens();
-        assert!(tokens >= 900 && tokens > min_cacheable("claude-haiku-5-5"), "{tokens} tokens");
+        let check = prefix.check("claude-haiku-5-5");
+        let Size::Guessed { least, likely, most } = check.size else { panic!("{check}") };
+        assert!(least >= 900 && (least..most).contains(&likely), "{check}");
+        assert_eq!(check.verdict(), Verdict::Cached);
+    }
+
+    #[test]
+    fn a_prefix_that_is_too_small_is_told_with_the_numbers_and_the_mend() {
+        let prefix = Prefix::new(&settings(), &[Language::En]).unwrap();
+        let check = prefix.check("claude-haiku-4-5");
+        assert_eq!(check.verdict(), Verdict::TooSmall);
+        let text = check.to_string();
+        let missing = 4096 - check.size.tokens();
+        for part in ["guessed", "claude-haiku-4-5", "4096", &format!("{missing} tokens longer"), "claude.model"] {
+            assert!(text.contains(part) && !text.contains('\n'), "{part}: {text}");
+        }
+        let seen = |size| PrefixCheck { size, ..prefix.check("claude-haiku-5-5") };
+        let counted = seen(Size::Counted(1743));
+        assert_eq!(counted.verdict(), Verdict::Cached);
+        assert!(counted.to_string().contains("1743 tokens by the API's count"), "{counted}");
+        // What the API says counts, whatever the length promises.
+        let uncached = seen(Size::Uncached { request: 1760 });
+        assert_eq!(uncached.verdict(), Verdict::TooSmall);
+        assert!(uncached.to_string().contains("1760") && uncached.to_string().contains("base_url"), "{uncached}");
+        let near = PrefixCheck { floor: 1500, ..prefix.check("claude-haiku-5-5") };
+        assert_eq!(near.verdict(), Verdict::Unsure);
+        assert!(prefix.check("claude-next-9").to_string().contains("does not know"));
     }
 
     #[test]

@@ -13,6 +13,7 @@ const MOST_MESSAGE: usize = 200;
 impl Inner {
     /// The error that a response of another status means.
     pub(super) async fn refusal(&self, sent: Sent, call: &Call) -> ClaudeError {
+        let connection = sent.connection;
         let status = sent.response.status().as_u16();
         let headers = sent.response.headers();
         let header = |name| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
@@ -35,6 +36,7 @@ impl Inner {
             retry_after,
             should_retry,
             subject: self.subject(kind),
+            connection: Some(connection),
         }))
     }
 
@@ -49,6 +51,7 @@ impl Inner {
             retry_after: None,
             should_retry: None,
             subject: self.subject(kind),
+            connection: None,
         }))
     }
 

@@ -15,6 +15,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{sleep, timeout};
 
 use super::{CliError, Exit, Global, stdout};
+use crate::claude::Keeping;
 pub use crate::daemon::control::Request;
 use crate::daemon::status::Report;
 
@@ -180,6 +181,7 @@ fn table(report: &Report) -> String {
         ("microphone", format!("{}{muted}", or_dash(&report.microphone))),
         ("speaker", or_dash(&report.speaker)),
         ("claude", connection),
+        ("cache", report.cache.as_ref().map_or_else(|| "-".to_owned(), cache)),
         ("whisper", or_dash(&report.models.stt)),
         ("voice", or_dash(&report.models.voice)),
         ("turns", report.turns.to_string()),
@@ -190,6 +192,12 @@ fn table(report: &Report) -> String {
         let _ = writeln!(text, "{name:<11} {value}");
         text
     })
+}
+
+/// The prompt cache in one line: what keeping it is to cost, and has cost.
+fn cache(keeping: &Keeping) -> String {
+    let Keeping { requests_24h, tokens_24h, .. } = keeping;
+    format!("{keeping}; the last 24 hours took {tokens_24h} in {requests_24h} requests")
 }
 
 /// A record in one line: the outcome and the figures that it has.

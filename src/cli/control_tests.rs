@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::*;
 use crate::clock::Mono;
-use crate::config::WakeMode;
+use crate::config::{KeepWarm, WakeMode};
 use crate::daemon::control::{bind, serve};
 use crate::daemon::status::{Connection, Models, Status};
 use crate::turn::Visible;
@@ -113,6 +113,17 @@ fn the_table_is_for_a_person() {
         ),
         models: Models { stt: "whisper-base".into(), voice: String::new() },
         connection: Connection { open: true, age_ms: Some(61_000) },
+        cache: Some(Keeping {
+            keep_warm: KeepWarm::Always,
+            cached: Some(true),
+            prefix_tokens: 1743,
+            counted: true,
+            cache_floor: 512,
+            tokens_after_question: 0,
+            most_tokens_a_day: 557_760,
+            requests_24h: 12,
+            tokens_24h: 21_012,
+        }),
         microphone: "hw:1,0, 16000 Hz".into(),
         speaker: "default".into(),
         version: "0.1.0".into(),
@@ -123,6 +134,7 @@ button      hold
 microphone  hw:1,0, 16000 Hz (muted)
 speaker     default
 claude      connected for 1m 1s
+cache       1743 tokens (counted), kept day and night: 557760 tokens a day; the last 24 hours took 21012 in 12 requests
 whisper     whisper-base
 voice       -
 turns       12

@@ -165,6 +165,7 @@ fn claude(r: &mut Reader<'_>) -> ClaudeSettings {
         speed: r.opt("claude.speed", text()),
         cache_ttl: r.get("claude.cache_ttl", CacheTtl::FiveMinutes, choice(TTLS)),
         keep_warm: r.get("claude.keep_warm", KeepWarm::Wake, choice(KEEP_WARM)),
+        keep_warm_for: r.get("claude.keep_warm_for", secs(900), time(ms(0)..=secs(86_400))),
         instructions_file: r.opt("claude.instructions_file", path()),
         history_exchanges: r.get("claude.history_exchanges", 8, int(0..=100)),
         history_idle: r.get("claude.history_idle", secs(600), time(ms(0)..=secs(86_400))),

@@ -261,9 +261,9 @@ impl CacheTtl {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum KeepWarm {
-    /// Every 270 s (or before the TTL ends).
+    /// At nine tenths of the TTL, day and night.
     Always,
-    /// At the wake edge, where the last use is old.
+    /// At the start, at the wake edge where the last use is old, and for `keep_warm_for` after the last question.
     Wake,
     /// Never, not even at boot.
     Never,
@@ -293,6 +293,8 @@ pub struct ClaudeSettings {
     pub cache_ttl: CacheTtl,
     /// When the prefix is kept warm.
     pub keep_warm: KeepWarm,
+    /// With [`KeepWarm::Wake`]: for this long after the last question the prefix is read again before its TTL ends.
+    pub keep_warm_for: Duration,
     /// File with house rules of the owner, added to the end of the system prompt (it is part of the frozen prefix).
     pub instructions_file: Option<PathBuf>,
     /// Exchanges (question and answer) that are remembered.

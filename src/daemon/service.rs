@@ -291,11 +291,12 @@ impl Publisher {
         let (microphone, speaker) = (self.microphone.1.stats(), self.speaker.1.stats());
         let microphone = device_in_words(&self.microphone.0, microphone.present, &microphone.format);
         let speaker = device_in_words(&self.speaker.0, speaker.present, &speaker.format);
-        let muted = self.lines.muted();
+        let (muted, keeping) = (self.lines.muted(), self.claude.keeping());
         self.status.send_if_modified(|status| {
             let since = if status.state == state { status.since } else { Mono::now() };
             let connected = connected.opened_at.filter(|_| connected.open);
-            let next = Status { state, since, muted, connected, microphone, speaker, ..status.clone() };
+            let cache = Some(keeping);
+            let next = Status { state, since, muted, connected, cache, microphone, speaker, ..status.clone() };
             let changed = *status != next;
             *status = next;
             changed

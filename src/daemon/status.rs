@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::claude::Keeping;
 use crate::clock::Mono;
 use crate::config::WakeMode;
 use crate::turn::Visible;
@@ -25,6 +26,8 @@ pub struct Status {
     pub models: Models,
     /// The connection to Claude is open since; none: it is not.
     pub connected: Option<Mono>,
+    /// The prompt cache and what it costs; none: not known yet.
+    pub cache: Option<Keeping>,
     /// The microphone in words: device and format, or what is wrong with it.
     pub microphone: String,
     /// The speaker, likewise.
@@ -68,6 +71,8 @@ pub struct Report {
     pub models: Models,
     /// The connection to Claude.
     pub connection: Connection,
+    /// The prompt cache and what it costs.
+    pub cache: Option<Keeping>,
     /// The microphone in words.
     pub microphone: String,
     /// The speaker in words.
@@ -88,6 +93,7 @@ impl Status {
             last_turn: None,
             models: Models::default(),
             connected: None,
+            cache: None,
             microphone: String::new(),
             speaker: String::new(),
         }
@@ -105,6 +111,7 @@ impl Status {
             last_turn: self.last_turn.clone(),
             models: self.models.clone(),
             connection: Connection { open: self.connected.is_some(), age_ms: self.connected.map(ms) },
+            cache: self.cache.clone(),
             microphone: self.microphone.clone(),
             speaker: self.speaker.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),

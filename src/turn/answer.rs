@@ -15,7 +15,9 @@ use super::ahead::Ahead;
 use super::guess::Meter;
 use crate::audio::Playback;
 use crate::claude::wire::Message;
-use crate::claude::{AnswerEvent, AnswerHead, AnswerStream, Answerer, ClaudeError, Question, StopReason, Usage};
+use crate::claude::{
+    AnswerEvent, AnswerHead, AnswerStream, Answerer, ClaudeError, ConnectionUse, Question, StopReason, Usage,
+};
 use crate::clock::{Clock, Mono};
 use crate::config::Language;
 use crate::stt::{Clip, Transcribe, Transcript};
@@ -239,17 +241,19 @@ pub(super) struct Failure {
     pub(super) detail: String,
     /// The API's, of a request that failed.
     pub(super) request_id: Option<String>,
+    /// The connection under it.
+    pub(super) connection: Option<ConnectionUse>,
 }
 
 impl Failure {
     fn new(kind: &str, phrase: Phrase, detail: impl std::fmt::Display) -> Self {
-        Failure { kind: kind.to_owned(), phrase, detail: detail.to_string(), request_id: None }
+        Failure { kind: kind.to_owned(), phrase, detail: detail.to_string(), request_id: None, connection: None }
     }
 
     fn of_claude(error: &ClaudeError, after_text: bool) -> Self {
         let phrase = if after_text { Phrase::CutShort } else { Phrase::for_claude(error) };
         let request_id = error.request_id().map(str::to_owned);
-        Failure { request_id, ..Failure::new(error.kind(), phrase, error) }
+        Failure { request_id, connection: error.connection(), ..Failure::new(error.kind(), phrase, error) }
     }
 }
 

@@ -9,7 +9,7 @@ use super::answer::{News, TurnVoice};
 use super::guess::Guess;
 use super::heard::{SpokenChunk, heard_text};
 use crate::audio::Frame;
-use crate::claude::Usage;
+use crate::claude::{ConnectionUse, Usage};
 use crate::clock::Mono;
 use crate::config::Language;
 use crate::latency::{Facts, Instants, Outcome, Record};
@@ -140,9 +140,7 @@ impl Ledger {
                 self.instants.llm_sent = Some(head.sent);
                 self.facts.model = Some(head.model.clone());
                 self.facts.request_id.clone_from(&head.request_id);
-                self.facts.connection_reused = Some(head.connection.reused);
-                self.facts.connection_age = Some(head.connection.age);
-                self.facts.connection_wait = Some(head.connection.wait);
+                self.note_connection(head.connection);
             }
             News::FirstText { at, usage } => {
                 self.instants.llm_first_text = Some(*at);
@@ -168,9 +166,18 @@ impl Ledger {
                 if let Some(id) = &failure.request_id {
                     self.facts.request_id = Some(id.clone());
                 }
+                if let Some(connection) = failure.connection {
+                    self.note_connection(connection);
+                }
             }
             News::Queued | News::Voiceless(_) => {}
         }
+    }
+
+    fn note_connection(&mut self, connection: ConnectionUse) {
+        self.facts.connection_reused = Some(connection.reused);
+        self.facts.connection_age = Some(connection.age);
+        self.facts.connection_wait = Some(connection.wait);
     }
 
     fn note_input(&mut self, usage: &Usage) {
@@ -204,5 +211,33 @@ impl Ledger {
         }
         let record = Record::derive(&self.instants, facts, outcome);
         TurnReport { turn: self.turn, record, instants: self.instants, transcript: self.transcript, reply, heard }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Phrase;
+    use super::super::answer::Failure;
+    use super::*;
+
+    #[test]
+    fn a_request_that_failed_leaves_its_connection_and_its_id() {
+        let cancel = CancellationToken::new();
+        let mut ledger = Ledger::new(1, Mono::from_nanos(0), Language::En, cancel, Facts::default());
+        let failure = |connection| Failure {
+            kind: "cut".to_owned(),
+            phrase: Phrase::Failed,
+            detail: String::new(),
+            request_id: Some("req_1".to_owned()),
+            connection,
+        };
+        let used = ConnectionUse { reused: true, age: Duration::from_secs(9), ..ConnectionUse::default() };
+        ledger.note(&News::Failed(failure(Some(used))));
+        // A later failure of the same turn (the voice's, say) knows of no connection and takes nothing back.
+        ledger.note(&News::Failed(failure(None)));
+        let record = ledger.close(Outcome::Failed("cut".to_owned()), false).record;
+        assert_eq!(record.request_id.as_deref(), Some("req_1"));
+        let connection = (record.connection_reused, record.connection_age_ms, record.connection_wait_ms);
+        assert_eq!(connection, (Some(true), Some(9000.0), Some(0.0)));
     }
 }

@@ -112,7 +112,8 @@ mod tests {
     #[test]
     fn an_api_that_is_slow_is_no_missing_internet_and_a_cut_before_the_first_word_no_lost_rest() {
         let (host, after) = ("h:443".to_owned(), Duration::from_secs(8));
-        let silent = ClaudeError::Timeout { host: host.clone(), awaited: "response", after, request_id: None };
+        let silent =
+            ClaudeError::Timeout { host: host.clone(), awaited: "response", after, request_id: None, connection: None };
         assert_eq!(Phrase::for_claude(&silent), Phrase::Offline);
         let slow = ClaudeError::Api(Box::new(ApiFault {
             kind: ApiKind::of_status(504, false),
@@ -122,9 +123,10 @@ mod tests {
             retry_after: None,
             should_retry: None,
             subject: host.clone(),
+            connection: None,
         }));
         assert_eq!(Phrase::for_claude(&slow), Phrase::Busy);
-        let cut = ClaudeError::Cut { host, fault: String::new(), request_id: None };
+        let cut = ClaudeError::Cut { host, fault: String::new(), request_id: None, connection: None };
         assert_eq!(Phrase::for_claude(&cut), Phrase::Failed);
     }
 

@@ -113,6 +113,7 @@ impl AnswerStream for Stream {
                     awaited: "text",
                     after: Duration::from_secs(8),
                     request_id: Some("req_2".into()),
+                    connection: None,
                 }),
                 Some(Script::Emoji) => AnswerEvent::Text { at, text: "👍🎉".to_owned() },
                 Some(Script::Stall) => std::future::pending().await,

@@ -45,6 +45,9 @@ async fn an_answer_in_text_and_as_a_document() {
     // The first process wrote the cache.
     assert_eq!((&document["cache_hit"], &document["connection_reused"]), (&true.into(), &false.into()));
     assert!(document["request_id"].as_str().unwrap().starts_with("req_"));
+    // Nothing is kept for a command that asks once.
+    let requests: Vec<_> = sim.requests().iter().map(|record| (record.method.clone(), record.stream)).collect();
+    assert_eq!(requests, [("POST".to_owned(), true), ("POST".to_owned(), true)]);
     assert!(document["cache_read_tokens"].as_u64().unwrap() > 512 && document["output_tokens"].as_u64().unwrap() > 0);
 }
 

@@ -1,7 +1,9 @@
 //! Connection and cache between the questions: boot, wake edge, lost connections.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use elio::clock::{ManualClock, Mono};
 use elio::config::KeepWarm;
 use tokio_util::sync::CancellationToken;
 
@@ -61,16 +63,11 @@ async fn never_warm_is_never_warmed() {
     let mut settings = settings(&server);
     settings.keep_warm = KeepWarm::Never;
     let claude = client_of(&settings);
-    let cancel = CancellationToken::new();
-    let keeper = tokio::spawn({
-        let (claude, cancel) = (claude.clone(), cancel.clone());
-        async move { claude.keep(cancel).await }
-    });
+    let keeper = Keeper::of(&claude);
     until(|| claude.connection().requests == 1).await;
     claude.wake();
     tokio::time::sleep(Duration::from_millis(100)).await;
-    cancel.cancel();
-    keeper.await.unwrap();
+    keeper.stop().await;
     assert!(server.seen().iter().all(|seen| seen.method == "GET"), "{:?}", server.seen());
 }
 
@@ -83,14 +80,9 @@ async fn boot_warms_and_a_server_that_comes_late_is_waited_for() {
     })
     .await;
     let claude = client(&server);
-    let cancel = CancellationToken::new();
-    let keeper = tokio::spawn({
-        let (claude, cancel) = (claude.clone(), cancel.clone());
-        async move { claude.keep(cancel).await }
-    });
+    let keeper = Keeper::of(&claude);
     until(|| server.seen().len() == 2).await;
-    cancel.cancel();
-    keeper.await.unwrap();
+    keeper.stop().await;
     assert!(server.seen().iter().all(|seen| seen.body["max_tokens"] == 0));
     assert!(claude.connection().open);
 }
@@ -112,23 +104,51 @@ async fn a_connection_that_closes_while_idle_is_noticed_and_not_used() {
 }
 
 #[tokio::test]
-async fn a_check_that_stays_silent_gets_a_new_connection_also_for_the_question_that_waits() {
+async fn a_check_that_stays_silent_gets_a_new_connection_and_nothing_that_waits_is_sent_twice() {
     // The first connection goes silent after its first request, as behind a router that dropped it.
     let server = Server::tls(|seen| match (seen.connection, seen.before) {
         (1, 1..) => Reply::Hang,
         _ => healthy(seen),
     })
     .await;
-    let claude = client(&server);
+    let mut settings = settings(&server);
+    settings.first_text_timeout = Duration::from_secs(4);
+    let claude = client_of(&settings);
     claude.connect().await.unwrap();
     let waiting = tokio::spawn(claude.ask(question(), CancellationToken::new()));
     until(|| server.seen().len() == 2).await;
     claude.connect().await.unwrap();
-    let answer = waiting.await.unwrap().unwrap();
+    assert_eq!(all(ask(&claude).await.unwrap()).await.0, "In the cellar.");
+    assert_eq!(waiting.await.unwrap().err().unwrap().kind(), "timeout");
+    let seen: Vec<_> = server.seen().iter().map(|seen| (seen.connection, seen.method.clone())).collect();
+    let [get, post] = ["GET", "POST"].map(str::to_owned);
+    let expected = [(1, get.clone()), (1, post.clone()), (1, get.clone()), (2, get), (2, post)];
+    assert_eq!(seen, expected, "the check once more, and another question");
+}
+
+#[tokio::test]
+async fn the_wake_edge_puts_a_new_connection_beside_one_that_stays_silent() {
+    let server = Server::tls(|seen| match (seen.connection, seen.before) {
+        (1, 1..) => Reply::Hang,
+        _ => healthy(seen),
+    })
+    .await;
+    let clock = ManualClock::at(Mono::now());
+    let mut settings = settings(&server);
+    settings.keep_warm = KeepWarm::Never;
+    let claude = client_timed(&settings, Timing { clock: Arc::new(clock.clone()), ..Timing::default() });
+    claude.connect().await.unwrap();
+    clock.advance(Duration::from_secs(60));
+    claude.wake();
+    until(|| server.seen().len() == 2).await;
+    assert_eq!(server.connections(), 1, "the check has three quarters of a second");
+    clock.advance(Duration::from_millis(750));
+    until(|| claude.connection().opened_total == 2).await;
+    let answer = ask(&claude).await.unwrap();
+    assert!(answer.connection.reused, "no handshake inside the turn");
     assert_eq!(all(answer).await.0, "In the cellar.");
-    let again: Vec<_> =
-        server.seen().iter().filter(|seen| seen.connection == 2).map(|seen| seen.method.clone()).collect();
-    assert_eq!(again.len(), 2, "the check and the question, each once more: {again:?}");
+    let last = server.seen().pop().unwrap();
+    assert_eq!((last.connection, last.method.as_str()), (2, "POST"));
 }
 
 #[tokio::test]

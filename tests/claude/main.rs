@@ -6,6 +6,8 @@
 
 mod command;
 mod faults;
+mod frames;
+mod keeper;
 mod keeping;
 mod server;
 mod simulated;
@@ -14,7 +16,7 @@ mod streams;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use elio::claude::{Answer, AnswerEvent, ApiKey, Claude, ClaudeError, Prefix, Question};
+use elio::claude::{Answer, AnswerEvent, ApiKey, Claude, ClaudeError, Prefix, Question, Timing};
 use elio::config::{CacheTtl, ClaudeSettings, Effort, KeepWarm, Language, Thinking};
 use server::{Piece, Reply, Seen, Server};
 use tokio_util::sync::CancellationToken;
@@ -39,6 +41,7 @@ pub fn settings_of(base_url: &str, ca_file: Option<PathBuf>) -> ClaudeSettings {
         speed: None,
         cache_ttl: CacheTtl::FiveMinutes,
         keep_warm: KeepWarm::Wake,
+        keep_warm_for: Duration::from_secs(900),
         instructions_file: None,
         history_exchanges: 4,
         history_idle: Duration::from_secs(60),
@@ -49,8 +52,32 @@ pub fn settings_of(base_url: &str, ca_file: Option<PathBuf>) -> ClaudeSettings {
 }
 
 pub fn client_of(settings: &ClaudeSettings) -> Claude {
+    client_timed(settings, Timing::default())
+}
+
+pub fn client_timed(settings: &ClaudeSettings, timing: Timing) -> Claude {
     let prefix = Prefix::new(settings, &[Language::En]).unwrap();
-    Claude::new(settings, ApiKey::new(KEY, "ANTHROPIC_API_KEY".to_owned()).unwrap(), prefix).unwrap()
+    Claude::timed(settings, ApiKey::new(KEY, "ANTHROPIC_API_KEY".to_owned()).unwrap(), prefix, timing).unwrap()
+}
+
+/// A keeper beside the test, as `elio run` has it.
+pub struct Keeper {
+    cancel: CancellationToken,
+    keeping: tokio::task::JoinHandle<()>,
+}
+
+impl Keeper {
+    pub fn of(claude: &Claude) -> Keeper {
+        let (claude, cancel) = (claude.clone(), CancellationToken::new());
+        let until = cancel.clone();
+        Keeper { cancel, keeping: tokio::spawn(async move { claude.keep(until).await }) }
+    }
+
+    /// It ends at once, whatever it is doing.
+    pub async fn stop(self) {
+        self.cancel.cancel();
+        tokio::time::timeout(Duration::from_secs(20), self.keeping).await.unwrap().unwrap();
+    }
 }
 
 pub fn client(server: &Server) -> Claude {

@@ -193,9 +193,9 @@ key = "s3cret"
     assert_snapshot!(faults, @r#"
     elio.toml:3: claude.api_key = <hidden>: an API key does not belong in the configuration: give it as systemd's credential anthropic-api-key (LoadCredential=), in a file that claude.key_file names, or as ANTHROPIC_API_KEY
     elio.toml:4: claude.key_file = <hidden>: an API key does not belong in the configuration: give it as systemd's credential anthropic-api-key (LoadCredential=), in a file that claude.key_file names, or as ANTHROPIC_API_KEY
-    elio.toml:5: claude.api_key_2 = <hidden>: unknown key; [claude] knows base_url, ca_file, key_file, model, max_tokens, effort, thinking, speed, cache_ttl, keep_warm, instructions_file, history_exchanges, history_idle, connect_timeout, first_text_timeout
+    elio.toml:5: claude.api_key_2 = <hidden>: unknown key; [claude] knows base_url, ca_file, key_file, model, max_tokens, effort, thinking, speed, cache_ttl, keep_warm, keep_warm_for, instructions_file, history_exchanges, history_idle, connect_timeout, first_text_timeout
     elio.toml:6: claude.base_url = "ftp://<hidden>@host": allowed is an http or https URL of scheme, host and port alone, such as "https://api.anthropic.com"
-    elio.toml:7: claude.auth: unknown section; [claude] knows base_url, ca_file, key_file, model, max_tokens, effort, thinking, speed, cache_ttl, keep_warm, instructions_file, history_exchanges, history_idle, connect_timeout, first_text_timeout
+    elio.toml:7: claude.auth: unknown section; [claude] knows base_url, ca_file, key_file, model, max_tokens, effort, thinking, speed, cache_ttl, keep_warm, keep_warm_for, instructions_file, history_exchanges, history_idle, connect_timeout, first_text_timeout
     elio.toml:8: anthropic: unknown section; the file knows language, audio, wake, endpoint, speculation, stt, claude, tts, latency, daemon, models
     environment ELIO_CLAUDE__API_KEY: claude.api_key = <hidden>: an API key does not belong in the configuration: give it as systemd's credential anthropic-api-key (LoadCredential=), in a file that claude.key_file names, or as ANTHROPIC_API_KEY
     flag --set: claude.model = <hidden>: an API key does not belong in the configuration: give it as systemd's credential anthropic-api-key (LoadCredential=), in a file that claude.key_file names, or as ANTHROPIC_API_KEY

@@ -158,6 +158,7 @@ fn the_effective_configuration_is_printed_as_toml_with_origins() {
     speed = ""  # default
     cache_ttl = "5m"  # default
     keep_warm = "wake"  # default
+    keep_warm_for = "15m"  # default
     instructions_file = ""  # default
     history_exchanges = 8  # default
     history_idle = "10m"  # default
