@@ -6,16 +6,17 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
-use elio::audio::{RATE, convert, wav};
+use elio::audio::{RATE, convert, floor, wav};
 use elio::clock::Mono;
 use elio::config::{Language, ModelsSettings, SttSettings};
 use elio::models::{Models, WhisperModel};
-use elio::stt::{Clip, SttError, Transcribe, Transcript, Whisper};
+use elio::stt::{Clip, Listener, SttError, Transcribe, Transcript, Whisper};
 use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -50,13 +51,17 @@ fn samples(question: &Question) -> Vec<f32> {
     clip.samples
 }
 
+fn clip(question: &Question) -> Clip {
+    Clip { samples: samples(question), language: None }
+}
+
 fn model(name: &str) -> WhisperModel {
     let settings = ModelsSettings { dirs: vec![root().join("models/demo")], manifest: None };
     Models::open(&settings).unwrap().whisper(name).unwrap()
 }
 
 fn start(name: &str, listen: &[Language]) -> Result<Whisper, SttError> {
-    let settings = SttSettings { model: name.into(), threads: Some(1), gpu: false };
+    let settings = SttSettings { model: name.into(), threads: Some(1), gpu: false, incremental: true };
     Whisper::start(&settings, model(name), listen)
 }
 
@@ -64,7 +69,7 @@ fn start(name: &str, listen: &[Language]) -> Result<Whisper, SttError> {
 static BOTH: LazyLock<Whisper> = LazyLock::new(|| start("whisper-demo", &[Language::Fr, Language::En]).unwrap());
 
 async fn hear(samples: Vec<f32>) -> Transcript {
-    BOTH.transcribe(Clip { samples }, CancellationToken::new()).await.unwrap()
+    BOTH.transcribe(Clip { samples, language: None }, CancellationToken::new()).await.unwrap()
 }
 
 #[tokio::test]
@@ -161,7 +166,7 @@ async fn what_is_no_speech_is_nothing_and_never_reaches_the_model() {
 async fn only_a_language_that_is_listened_for_is_heard() {
     let french = start("whisper-demo", &[Language::Fr]).unwrap();
     for question in questions() {
-        let clip = Clip { samples: samples(&question) };
+        let clip = clip(&question);
         let heard = french.transcribe(clip, CancellationToken::new()).await.unwrap();
         assert_eq!(heard.language, Language::Fr, "{}", question.file);
         // What it makes of English words is its own affair.
@@ -186,15 +191,15 @@ async fn cancelling_ends_the_wait_and_leaves_the_model_in_order() {
     let question = &questions()[0];
     let gone = CancellationToken::new();
     gone.cancel();
-    let answer = BOTH.transcribe(Clip { samples: samples(question) }, gone).await;
+    let answer = BOTH.transcribe(clip(question), gone).await;
     assert!(matches!(answer, Err(SttError::Cancelled)), "{answer:?}");
 
     // A minute of sound keeps the thread busy; it and the clip queued behind it are given up, one by its token, one by
     // its future.
     let long: Vec<f32> = samples(question).into_iter().cycle().take(60 * RATE as usize).collect();
     let cancel = CancellationToken::new();
-    let busy = BOTH.transcribe(Clip { samples: long }, cancel.clone());
-    drop(BOTH.transcribe(Clip { samples: samples(question) }, CancellationToken::new()));
+    let busy = BOTH.transcribe(Clip { samples: long, language: None }, cancel.clone());
+    drop(BOTH.transcribe(clip(question), CancellationToken::new()));
     cancel.cancel();
     assert!(matches!(busy.await, Err(SttError::Cancelled)));
     assert_eq!(hear(samples(question)).await.text, question.text);
@@ -205,13 +210,144 @@ async fn clips_of_several_callers_are_all_heard() {
     let whisper: &dyn Transcribe = &*BOTH;
     assert_eq!(whisper.name(), "whisper-demo");
     let questions = questions();
-    let asked: Vec<_> = questions
-        .iter()
-        .map(|question| whisper.transcribe(Clip { samples: samples(question) }, CancellationToken::new()))
-        .collect();
+    let asked: Vec<_> =
+        questions.iter().map(|question| whisper.transcribe(clip(question), CancellationToken::new())).collect();
     for (question, answer) in questions.iter().zip(asked) {
         assert_eq!(answer.await.unwrap().text, question.text);
     }
+}
+
+/// Silence that the turn keeps after its acoustic end.
+const TAIL: usize = RATE as usize * 240 / 1_000;
+
+/// One turn as the runner feeds it: frames of 20 ms, each followed by the acoustic end as the capture tells it.
+struct Turn {
+    listener: Listener,
+    floor: floor::Floor,
+    fed: usize,
+    spoken: usize,
+    cancel: CancellationToken,
+}
+
+impl Turn {
+    fn begin() -> Self {
+        let cancel = CancellationToken::new();
+        let listener = Listener::start(Arc::new(BOTH.clone()), &cancel, &TaskTracker::new());
+        Turn { listener, floor: floor::Floor::default(), fed: 0, spoken: 0, cancel }
+    }
+
+    fn hear(&mut self, frame: &[f32]) {
+        self.listener.push(frame);
+        if let Some(voiced) = self.floor.push(frame) {
+            self.spoken = self.fed + voiced;
+        }
+        self.fed += frame.len();
+        self.listener.spoken(self.spoken);
+    }
+
+    /// The clip that a turn without partials would be heard by.
+    fn clip(&self, samples: &[f32]) -> Clip {
+        Clip { samples: samples[..(self.spoken + TAIL).min(samples.len())].to_vec(), language: None }
+    }
+
+    async fn finish(self) -> Result<Transcript, SttError> {
+        self.listener.finish(self.spoken, self.spoken + TAIL).await
+    }
+}
+
+/// A question with half a second of quiet after it.
+fn asked(question: &Question) -> Vec<f32> {
+    let mut noise = wav::noise::Noise::new(3, -70.0);
+    let quiet = vec![0.0; RATE as usize / 2];
+    samples(question).into_iter().chain(quiet).map(|x| x + noise.next()).collect()
+}
+
+#[tokio::test]
+async fn what_is_heard_while_somebody_speaks_is_what_the_whole_clip_gives() {
+    // Two rounds: turn after turn on one model.
+    for question in questions().iter().chain(&questions()) {
+        let sound = asked(question);
+        let mut turn = Turn::begin();
+        let mut partials = turn.listener.partials();
+        let mut heard = Vec::new();
+        for frame in sound.chunks(320) {
+            turn.hear(frame);
+            tokio::task::yield_now().await;
+            // As slow as the model: each partial is waited for as soon as the beat or the silence asks for it.
+            let lull = turn.spoken > 0 && turn.fed - turn.spoken >= RATE as usize / 10;
+            while lull && turn.listener.settled().is_none() {
+                partials.changed().await.unwrap();
+                heard.extend(partials.borrow_and_update().clone());
+            }
+        }
+        let settled = turn.listener.settled().unwrap();
+        assert!(settled.covers <= turn.spoken + RATE as usize / 5, "heard in the silence's first moments");
+        let whole = turn.clip(&sound);
+        let length = whole.samples.len();
+        let batch = BOTH.transcribe(whole, CancellationToken::new()).await.unwrap();
+        let last = turn.finish().await.unwrap();
+        assert_eq!((&last.text, last.language), (&batch.text, batch.language));
+        assert_eq!((last.text.as_str(), last.language), (question.text.as_str(), question.language));
+        assert_eq!(last.audio, Duration::from_secs_f64(length as f64 / f64::from(RATE)));
+        assert_eq!(last.finished, settled.transcript.finished, "no run was made after the end");
+        assert!(heard.iter().all(|partial| partial.stable_words <= partial.transcript.text.split(' ').count()));
+    }
+}
+
+#[tokio::test]
+async fn a_turn_that_is_fed_faster_than_it_can_be_heard_is_heard_as_a_whole() {
+    for question in questions() {
+        let sound = asked(&question);
+        let mut turn = Turn::begin();
+        sound.chunks(320).for_each(|frame| turn.hear(frame));
+        assert_eq!(turn.finish().await.unwrap().text, question.text);
+    }
+}
+
+#[tokio::test]
+async fn a_button_let_go_early_brings_the_words_early() {
+    for question in questions() {
+        let sound = asked(&question);
+        let mut turn = Turn::begin();
+        let mut partials = turn.listener.partials();
+        turn.listener.hurry();
+        for frame in sound.chunks(320) {
+            turn.hear(frame);
+        }
+        // What was said last was followed by silence: that run is on its way, or its text is there.
+        while turn.listener.settled().is_none() {
+            partials.changed().await.unwrap();
+        }
+        assert_eq!(turn.finish().await.unwrap().text, question.text);
+    }
+}
+
+#[tokio::test]
+async fn a_turn_in_which_nobody_speaks_asks_the_model_nothing() {
+    let mut turn = Turn::begin();
+    let partials = turn.listener.partials();
+    vec![0.0; 2 * RATE as usize].chunks(320).for_each(|frame| turn.hear(frame));
+    assert_eq!(turn.spoken, 0);
+    let heard = turn.finish().await.unwrap();
+    assert_eq!((heard.text.as_str(), heard.audio_ctx), ("", 0));
+    assert_eq!(*partials.borrow(), None);
+}
+
+#[tokio::test]
+async fn a_turn_that_is_cancelled_leaves_the_model_to_the_next_one() {
+    let questions = questions();
+    let sound = asked(&questions[0]);
+    let mut given_up = Turn::begin();
+    sound.chunks(320).for_each(|frame| given_up.hear(frame));
+    given_up.cancel.cancel();
+    assert!(matches!(given_up.finish().await, Err(SttError::Cancelled)));
+
+    let mut forgotten = Turn::begin();
+    sound.chunks(320).for_each(|frame| forgotten.hear(frame));
+    drop(forgotten);
+    let mut next = Turn::begin();
+    asked(&questions[1]).chunks(320).for_each(|frame| next.hear(frame));
+    assert_eq!(next.finish().await.unwrap().text, questions[1].text);
 }
 
 #[test]
@@ -229,7 +365,7 @@ fn a_language_that_the_model_does_not_know_is_refused() {
     fs::write(&manifest, text).unwrap();
     let settings = ModelsSettings { dirs: vec![root().join("models/demo")], manifest: Some(manifest) };
     let model = Models::open(&settings).unwrap().whisper("frenchman").unwrap();
-    let settings = SttSettings { model: "frenchman".into(), threads: None, gpu: false };
+    let settings = SttSettings { model: "frenchman".into(), threads: None, gpu: false, incremental: true };
     let fault = Whisper::start(&settings, model, &[Language::Fr, Language::En]).unwrap_err().to_string();
     assert!(fault.contains("frenchman does not know en") && fault.contains("language.listen"), "{fault}");
 }

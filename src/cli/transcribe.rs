@@ -39,7 +39,7 @@ pub fn run(args: TranscribeArgs, global: &Global) -> Result<(), CliError> {
     let whisper = Whisper::start(&config.stt, model, &listen)?;
     let runtime = super::runtime()?;
     for (path, samples) in args.wav.iter().zip(clips) {
-        let heard = runtime.block_on(whisper.transcribe(Clip { samples }, CancellationToken::new()))?;
+        let heard = runtime.block_on(whisper.transcribe(Clip { samples, language: None }, CancellationToken::new()))?;
         let line = if global.json {
             let ms = |time: Duration| time.as_micros() as f64 / 1e3;
             json!({

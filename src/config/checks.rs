@@ -50,6 +50,14 @@ pub(super) fn check(config: &Config, r: &mut Reader<'_>) {
         r.rule(&["wake.led.bias"], "an output has no pull resistor: leave it \"as-is\"");
     }
 
+    for ((short, low), (long, high)) in [
+        (("endpoint.silence_min", endpoint.silence_min), ("endpoint.silence", endpoint.silence)),
+        (("endpoint.silence", endpoint.silence), ("endpoint.silence_max", endpoint.silence_max)),
+    ] {
+        if low > high {
+            r.rule(&[short, long], format!("{short} must not be longer than {long} ({})", time(high)));
+        }
+    }
     for (key, limit) in [("endpoint.silence", endpoint.silence), ("endpoint.no_speech", endpoint.no_speech)] {
         if limit > endpoint.max_turn {
             let max = time(endpoint.max_turn);

@@ -61,12 +61,7 @@ pub(super) fn read(r: &mut Reader<'_>) -> Config {
             buffer: r.get("audio.playback.buffer", ms(30), time(ms(2)..=secs(2))),
         },
         wake: wake(r),
-        endpoint: EndpointSettings {
-            silence: r.get("endpoint.silence", ms(700), time(ms(100)..=secs(10))),
-            no_speech: r.get("endpoint.no_speech", secs(6), time(ms(500)..=secs(60))),
-            max_turn: r.get("endpoint.max_turn", secs(30), time(secs(1)..=secs(120))),
-            threshold: r.get("endpoint.threshold", 0.5, float(0.0..=1.0)),
-        },
+        endpoint: endpoint(r),
         speculation: SpeculationSettings {
             tries: r.get("speculation.tries", 3, int(0..=10)),
             after: r.get("speculation.after", ms(150), time(ms(50)..=secs(2))),
@@ -76,6 +71,7 @@ pub(super) fn read(r: &mut Reader<'_>) -> Config {
             model: r.get("stt.model", "whisper-base-q5_1".into(), model(".bin")),
             threads: r.opt("stt.threads", int(THREADS)),
             gpu: r.get("stt.gpu", false, flag()),
+            incremental: r.get("stt.incremental", true, flag()),
         },
         claude: claude(r),
         tts: TtsSettings {
@@ -151,6 +147,20 @@ fn line(r: &mut Reader<'_>, section: &str) -> Option<LineSettings> {
         }
     };
     Some(LineSettings { line, active_low, bias })
+}
+
+fn endpoint(r: &mut Reader<'_>) -> EndpointSettings {
+    const SILENCE: RangeInclusive<Duration> = ms(100)..=secs(10);
+    let silence = r.get("endpoint.silence", ms(700), time(SILENCE));
+    EndpointSettings {
+        silence,
+        // Whoever sets `silence` alone, however short or long, has set enough.
+        silence_min: r.get("endpoint.silence_min", ms(300).min(silence), time(SILENCE)),
+        silence_max: r.get("endpoint.silence_max", ms(1_200).max(silence), time(SILENCE)),
+        no_speech: r.get("endpoint.no_speech", secs(6), time(ms(500)..=secs(60))),
+        max_turn: r.get("endpoint.max_turn", secs(30), time(secs(1)..=secs(120))),
+        threshold: r.get("endpoint.threshold", 0.5, float(0.0..=1.0)),
+    }
 }
 
 fn claude(r: &mut Reader<'_>) -> ClaudeSettings {

@@ -168,8 +168,12 @@ pub enum Bias {
 /// `[endpoint]`
 #[derive(Clone, Debug, PartialEq)]
 pub struct EndpointSettings {
-    /// Silence after speech that ends a turn in press mode.
+    /// Silence after speech that ends a turn in press mode, where the words do not tell whether they are all.
     pub silence: Duration,
+    /// The same after words that end like a sentence; never longer than `silence`.
+    pub silence_min: Duration,
+    /// The same after words that must go on ("and", "the", a comma); never shorter than `silence`.
+    pub silence_max: Duration,
     /// A press after which nobody speaks ends as "nothing was said" after this.
     pub no_speech: Duration,
     /// No turn is longer, in either mode.
@@ -198,6 +202,8 @@ pub struct SttSettings {
     pub threads: Option<u16>,
     /// Use the GPU where the program was built with it.
     pub gpu: bool,
+    /// Hear while the person speaks, as often as this machine can; false: each turn once, when it is over.
+    pub incremental: bool,
 }
 
 /// Effort of the model's answer.

@@ -2,11 +2,14 @@
 //!
 //! A clip goes in, a [`Transcript`] comes out; an empty one means that nothing was said. The thread owns the model, so
 //! clips are heard one after another in the order of the calls; one that was cancelled (or whose future was dropped)
-//! before its turn costs nothing. No word is ever logged.
+//! before its turn costs nothing. A [`Listener`] hears one turn by such clips while the person still speaks. No word is
+//! ever logged.
 
 mod cores;
 mod engine;
 mod hallucinations;
+mod listener;
+mod partials;
 mod voiced;
 mod whisper;
 
@@ -18,6 +21,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::Mono;
 use crate::config::Language;
+pub use listener::Listener;
+pub use partials::{Partial, Partials};
 pub use whisper::Whisper;
 
 /// Sound to be heard.
@@ -25,6 +30,8 @@ pub use whisper::Whisper;
 pub struct Clip {
     /// Mono, 16 kHz, full scale 1.
     pub samples: Vec<f32>,
+    /// The language that is spoken in it; none: detected among those listened for.
+    pub language: Option<Language>,
 }
 
 /// What was heard.
@@ -62,6 +69,11 @@ pub trait Transcribe: Send + Sync {
 
     /// Name of the model, for the record.
     fn name(&self) -> &str;
+
+    /// How often a turn may be heard before it is over.
+    fn partials(&self) -> Partials {
+        Partials::Off
+    }
 }
 
 /// Why a clip has no transcript.

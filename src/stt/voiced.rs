@@ -41,6 +41,22 @@ const QUIET: usize = RATE / 10;
 
 /// The samples in which somebody speaks, with a margin; none where nobody does.
 pub(super) fn speech(samples: &[f32]) -> Option<Range<usize>> {
+    let sound = sound(samples)?;
+    let mut detector = Detector::default();
+    let voiced = samples.chunks_exact(DETECTOR_FRAME).filter(|frame| detector.predict_f32(frame) >= VOICE).count();
+    if voiced < VOICE_FRAMES {
+        return None;
+    }
+    Some(sound.start.saturating_sub(BEFORE)..(sound.end + AFTER).min(samples.len()))
+}
+
+/// End of the last sample that [`speech`] would call sound; 0 where nothing rises out of the noise.
+pub(super) fn end(samples: &[f32]) -> usize {
+    sound(samples).map_or(0, |sound| sound.end)
+}
+
+/// From the first to the last level frame that is over the noise floor.
+fn sound(samples: &[f32]) -> Option<Range<usize>> {
     let levels: Vec<f32> = samples.chunks(FRAME).map(level).collect();
     let mut sorted = levels.clone();
     sorted.sort_by(f32::total_cmp);
@@ -49,16 +65,11 @@ pub(super) fn speech(samples: &[f32]) -> Option<Range<usize>> {
     if loud < INAUDIBLE || loud - floor < STEADY {
         return None;
     }
-    let mut detector = Detector::default();
-    let voiced = samples.chunks_exact(DETECTOR_FRAME).filter(|frame| detector.predict_f32(frame) >= VOICE).count();
-    if voiced < VOICE_FRAMES {
-        return None;
-    }
     // A clip cut close to its words has no silence to measure the floor by: the threshold stays well under the words.
     let threshold = (floor.max(INAUDIBLE) + OVER_FLOOR).min(loud - 25.0).max(floor + OVER_NOISE);
     let first = levels.iter().position(|level| *level > threshold)? * FRAME;
     let last = (levels.iter().rposition(|level| *level > threshold)? + 1) * FRAME;
-    Some(first.saturating_sub(BEFORE)..(last + AFTER).min(samples.len()))
+    Some(first..last.min(samples.len()))
 }
 
 /// Cuts a clip into windows of at most `longest` samples, each in the quietest tenth of a second of its last third.

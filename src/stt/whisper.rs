@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 use super::engine::{Engine, RATE};
-use super::{Clip, SttError, Transcribe, Transcript, WarmFigures, cores, hallucinations, voiced};
+use super::{Clip, Partials, SttError, Transcribe, Transcript, WarmFigures, cores, hallucinations, voiced};
 use crate::clock::Mono;
 use crate::config::{Language, SttSettings};
 use crate::models::WhisperModel;
@@ -24,6 +24,7 @@ pub struct Whisper {
 struct Thread {
     name: String,
     warm: WarmFigures,
+    partials: Partials,
     jobs: Option<mpsc::Sender<Job>>,
     handle: Option<JoinHandle<()>>,
 }
@@ -66,13 +67,14 @@ impl Whisper {
             })
             .map_err(|_| SttError::Gone)?;
         let warm = started.recv().map_err(|_| SttError::Gone)??;
+        let partials = if settings.incremental { Partials::measured(warm.second) } else { Partials::Off };
         log::info!(
-            "whisper {name}: {threads} threads, loaded in {:?}, first inference {:?}, second {:?}",
+            "whisper {name}: {threads} threads, loaded in {:?}, first inference {:?}, second {:?}; it hears {partials}",
             warm.load,
             warm.first,
             warm.second
         );
-        Ok(Whisper { thread: Arc::new(Thread { name, warm, jobs: Some(jobs), handle: Some(handle) }) })
+        Ok(Whisper { thread: Arc::new(Thread { name, warm, partials, jobs: Some(jobs), handle: Some(handle) }) })
     }
 
     /// Hears a clip. The work is queued by this call, not by the first poll. Cancelling ends the wait at once, and the
@@ -113,6 +115,10 @@ impl Transcribe for Whisper {
 
     fn name(&self) -> &str {
         Whisper::name(self)
+    }
+
+    fn partials(&self) -> Partials {
+        self.thread.partials
     }
 }
 
@@ -160,7 +166,7 @@ fn serve(engine: &mut Engine, listen: &[Language], job: Job) {
     for sample in &mut clip.samples {
         *sample = if sample.is_finite() { sample.clamp(-1.0, 1.0) } else { 0.0 };
     }
-    let heard = hear(engine, listen, &clip.samples, &|| cancel.is_cancelled() || reply.is_closed());
+    let heard = hear(engine, listen, &clip, &|| cancel.is_cancelled() || reply.is_closed());
     let finished = Mono::now();
     let answer = heard.map(|(text, language, audio_ctx)| Transcript {
         text,
@@ -178,10 +184,11 @@ fn serve(engine: &mut Engine, listen: &[Language], job: Job) {
 fn hear(
     engine: &mut Engine,
     listen: &[Language],
-    samples: &[f32],
+    clip: &Clip,
     stop: &dyn Fn() -> bool,
 ) -> Result<(String, Language, u32), SttError> {
-    let (mut texts, mut language, mut audio_ctx) = (Vec::new(), None, 0);
+    let samples = &clip.samples;
+    let (mut texts, mut language, mut audio_ctx) = (Vec::new(), clip.language, 0);
     if let Some(range) = voiced::speech(samples) {
         let speech = &samples[range];
         for window in voiced::windows(speech, engine.longest()) {

@@ -7,6 +7,8 @@ use super::*;
 fn settings() -> EndpointSettings {
     EndpointSettings {
         silence: Duration::from_millis(700),
+        silence_min: Duration::from_millis(300),
+        silence_max: Duration::from_millis(1_200),
         no_speech: Duration::from_secs(6),
         max_turn: Duration::from_secs(30),
         threshold: 0.5,

@@ -6,19 +6,23 @@
 
 mod ahead;
 mod answer;
+mod complete;
 mod endpoint;
 mod guess;
 mod heard;
 mod ledger;
 mod machine;
+mod patience;
 mod phrases;
 mod runner;
 mod visible;
 
 pub use answer::{Player, Stages};
+pub use complete::{Finished, how_finished};
 pub use endpoint::{Endpointer, Hearing, Verdict};
 pub use ledger::TurnReport;
 pub use machine::{Command, EndedBy, Input, Machine, Rules};
+pub use patience::{Pauses, patience};
 pub use phrases::Phrase;
 pub use runner::{Feeds, Outlets, RunnerSettings, run};
 pub use visible::Visible;

@@ -446,7 +446,7 @@ impl Runner {
         }
         let context = self.settings.context.clone();
         let task = ledger.new_task();
-        let job = Job { clip: Clip { samples }, history, context, voice, meter, cancel };
+        let job = Job { clip: Clip { samples, language: None }, history, context, voice, meter, cancel };
         let teller = Teller { turn: ledger.turn, task, news: self.news.clone() };
         self.tasks.spawn(answer::answer(job, self.stages.clone(), teller));
         Some(task)

@@ -253,6 +253,8 @@ struct Rig {
 fn rules(mode: WakeMode, tries: u32) -> Rules {
     let endpoint = EndpointSettings {
         silence: Duration::from_millis(700),
+        silence_min: Duration::from_millis(300),
+        silence_max: Duration::from_millis(1_200),
         no_speech: Duration::from_secs(6),
         max_turn: Duration::from_secs(30),
         threshold: 0.5,

@@ -133,6 +133,8 @@ fn the_effective_configuration_is_printed_as_toml_with_origins() {
 
     [endpoint]
     silence = "1500ms"  # elio.toml:2
+    silence_min = "300ms"  # default
+    silence_max = "1500ms"  # default
     no_speech = "6s"  # default
     max_turn = "30s"  # default
     threshold = 0.5  # default
@@ -146,6 +148,7 @@ fn the_effective_configuration_is_printed_as_toml_with_origins() {
     model = "whisper-base-q5_1"  # default
     threads = ""  # default
     gpu = false  # default
+    incremental = true  # default
 
     [claude]
     base_url = "https://api.anthropic.com"  # default
