@@ -58,7 +58,8 @@ impl Listener {
         self.shared.change(|hearing| hearing.spoken(spoken));
     }
 
-    /// The turn will end soon (the button was let go): the first 40 ms of silence are heard as its end.
+    /// The turn will end soon (the button was let go): on a slow machine too the first 80 ms of silence are heard as its
+    /// end.
     pub fn hurry(&self) {
         self.shared.change(Hearing::hurry);
     }
