@@ -325,12 +325,10 @@ async fn a_button_let_go_early_brings_the_words_early() {
 #[tokio::test]
 async fn a_turn_in_which_nobody_speaks_asks_the_model_nothing() {
     let mut turn = Turn::begin();
-    let partials = turn.listener.partials();
     vec![0.0; 2 * RATE as usize].chunks(320).for_each(|frame| turn.hear(frame));
     assert_eq!(turn.spoken, 0);
     let heard = turn.finish().await.unwrap();
     assert_eq!((heard.text.as_str(), heard.audio_ctx), ("", 0));
-    assert_eq!(*partials.borrow(), None);
 }
 
 #[tokio::test]

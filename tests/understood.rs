@@ -55,7 +55,7 @@ async fn understood(voice: &str) -> f64 {
     let models = Models::open(&settings).unwrap();
     let both = [Language::En, Language::Fr].map(|language| (language, models.voice(voice).unwrap()));
     let tts = Tts::start(&Config::default().tts, both.into()).unwrap();
-    let stt = SttSettings { model: "whisper-demo".into(), threads: Some(1), gpu: false };
+    let stt = SttSettings { model: "whisper-demo".into(), threads: Some(1), gpu: false, incremental: false };
     let whisper = Whisper::start(&stt, models.whisper("whisper-demo").unwrap(), &[Language::En, Language::Fr]).unwrap();
     let (mut all, mut wrong) = (0, 0);
     for (language, text) in SENTENCES {
@@ -65,7 +65,7 @@ async fn understood(voice: &str) -> f64 {
         let spoken = tts.speak(said).await.unwrap();
         assert!(!spoken.fallback, "{voice} could not say {text}");
         let samples = convert::resample(&spoken.samples, spoken.rate, RATE);
-        let heard = whisper.transcribe(Clip { samples }, cancel).await.unwrap();
+        let heard = whisper.transcribe(Clip { samples, language: None }, cancel).await.unwrap();
         let (said, heard) = (words(text), words(&heard.text));
         let changed = distance(&said, &heard);
         if changed > 0 {

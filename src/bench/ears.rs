@@ -15,7 +15,7 @@ use crate::audio::{Clip, FRAME, RATE, convert};
 use crate::clock::Mono;
 use crate::config::EndpointSettings;
 use crate::daemon::REACTION;
-use crate::turn::{Endpointer, Hearing, Verdict};
+use crate::turn::{Endpointer, Hearing, Pauses, Verdict};
 
 /// The room is heard this long before the clip, so that VAD and floor know it.
 const BEFORE: Duration = Duration::from_secs(1);
@@ -88,7 +88,7 @@ impl Heard {
         let mut ears = self.ears(settings);
         for hearing in self.turn() {
             ears.push(*hearing);
-            if ears.verdict() == Verdict::Ended {
+            if ears.verdict(false) == Verdict::Ended {
                 let end = ears.speech_end()?;
                 return Some(Ended { speech_end: end.since(self.start), endpoint_ms: ears.newest().ms_since(end) });
             }
@@ -97,7 +97,7 @@ impl Heard {
     }
 
     fn ears(&self, settings: &EndpointSettings) -> Endpointer {
-        Endpointer::new(settings.clone(), self.start - REACTION)
+        Endpointer::new(settings.clone(), self.start - REACTION, Pauses::default())
     }
 
     fn turn(&self) -> impl Iterator<Item = &Hearing> {

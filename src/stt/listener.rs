@@ -64,6 +64,11 @@ impl Listener {
         self.shared.change(Hearing::hurry);
     }
 
+    /// Nobody waits any more for a text that was asked for: its run makes way like any other.
+    pub fn go_on(&self) {
+        self.shared.change(Hearing::go_on);
+    }
+
     /// What was heard so far, newest only.
     pub fn partials(&self) -> watch::Receiver<Option<Partial>> {
         self.shared.partials.subscribe()
@@ -81,14 +86,11 @@ impl Listener {
     /// * else from a run on the clip; one that is on its way is stopped for it at its next step.
     ///
     /// The call decides, not the first poll. Whatever a run gives is there for the next call too.
-    pub fn hear(
-        &self,
-        spoken: usize,
-        cut: usize,
-    ) -> impl Future<Output = Result<Transcript, SttError>> + Send + use<> {
+    pub fn hear(&self, spoken: usize, cut: usize) -> impl Future<Output = Result<Transcript, SttError>> + Send + use<> {
         let (shared, work) = (self.shared.clone(), self.work.clone());
         let mut ended = shared.ended.subscribe();
-        shared.hearing().ask();
+        // What comes later is not asked for.
+        let cut = shared.hearing().ask(cut);
         let mut answer = shared.answer(spoken, cut);
         async move {
             let _work = work;
@@ -298,6 +300,8 @@ mod tests {
         let spoken = speak(&listener);
         let (.., reply) = asked.recv().await.unwrap();
         reply.send(fail()).unwrap();
+        // Nobody waits for that run by then.
+        tokio::task::yield_now().await;
         let answer = tokio::spawn(listener.hear(spoken, spoken + 50 * MS));
         let (clip, _, reply) = asked.recv().await.unwrap();
         assert_eq!(clip.samples.len(), 1_050 * MS);

@@ -151,6 +151,13 @@ impl Hearing {
         self.hurried = true;
     }
 
+    pub(super) fn go_on(&mut self) {
+        self.wanted = None;
+        if let Some(running) = &mut self.running {
+            running.wanted = false;
+        }
+    }
+
     /// The newest partial, where nothing was said after it.
     pub(super) fn settled(&self) -> Option<&Partial> {
         self.newest.as_ref().filter(|newest| self.covered(newest.covers))
@@ -224,10 +231,11 @@ impl Hearing {
         self.closed = true;
     }
 
-    /// Somebody begins to wait for a text.
-    pub(super) fn ask(&mut self) {
+    /// Somebody begins to wait for the text of the first `cut` samples; gives how many of them are there.
+    pub(super) fn ask(&mut self, cut: usize) -> usize {
         // Of a run that somebody else waited for.
         self.failure = None;
+        cut.min(self.sound.len())
     }
 
     /// The text of the first `cut` samples, whose acoustic end is at `spoken`; none yet: a run that gives it is on its
@@ -236,7 +244,6 @@ impl Hearing {
         if let Some(error) = self.failure.take() {
             return Some(Err(error));
         }
-        let cut = cut.min(self.sound.len());
         // The measure of the run on the whole clip: what that would call sound must have been heard.
         let sound = voiced::end(self.sound.get(self.base..cut).unwrap_or_default());
         let enough = (spoken + TAIL).max(if sound == 0 { 0 } else { self.base + sound }).min(cut);

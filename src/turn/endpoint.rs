@@ -1,9 +1,12 @@
-//! When the person has finished: silence after speech, nothing said at all, or too long.
+//! When the person has finished: silence after speech, nothing said at all, or too long. How long a silence must be is
+//! [`patience`]'s to say.
 //!
-//! The clock is the microphone's: a verdict depends on the frames that were captured, never on when they were read.
+//! The clock is the microphone's: a verdict depends on the frames that were captured and on what was heard in them, never
+//! on when they were read.
 
 use std::time::Duration;
 
+use super::{Finished, Pauses, patience};
 use crate::clock::Mono;
 use crate::config::EndpointSettings;
 
@@ -53,12 +56,26 @@ pub struct Endpointer {
     last_speech: Option<Mono>,
     last_voiced: Option<Mono>,
     newest: Mono,
+    pauses: Pauses,
+    finished: Option<Finished>,
 }
 
 impl Endpointer {
-    /// A turn that began with a wake edge at `wake`; frames from before it (the pre-roll) may follow.
-    pub fn new(settings: EndpointSettings, wake: Mono) -> Self {
-        Self { settings, wake, run_start: None, speech_start: None, last_speech: None, last_voiced: None, newest: wake }
+    /// A turn that began with a wake edge at `wake`, of a person who pauses so; frames from before it (the pre-roll) may
+    /// follow.
+    pub fn new(settings: EndpointSettings, wake: Mono, mut pauses: Pauses) -> Self {
+        pauses.begin();
+        Self {
+            settings,
+            wake,
+            run_start: None,
+            speech_start: None,
+            last_speech: None,
+            last_voiced: None,
+            newest: wake,
+            pauses,
+            finished: None,
+        }
     }
 
     /// Takes the next frame.
@@ -70,6 +87,9 @@ impl Endpointer {
             let start = *self.run_start.get_or_insert(frame.start);
             if frame.end.since(start) >= MIN_SPEECH {
                 self.speech_start.get_or_insert(start);
+                if let Some(silent_from) = self.silent_from().filter(|_| self.last_speech < Some(start)) {
+                    self.pauses.add(start.since(silent_from));
+                }
                 self.last_speech = Some(frame.end);
             }
         } else {
@@ -82,13 +102,31 @@ impl Endpointer {
         }
     }
 
-    /// What the frames say by now.
-    pub fn verdict(&self) -> Verdict {
+    /// How finished the words sound that were heard up to the last speech; none: they are not known.
+    pub fn sounds(&mut self, finished: Option<Finished>) {
+        self.finished = finished;
+    }
+
+    /// What was said must go on.
+    pub fn is_open(&self) -> bool {
+        self.finished == Some(Finished::Open)
+    }
+
+    /// The person's pauses, those of this turn included.
+    pub fn pauses(&self) -> &Pauses {
+        &self.pauses
+    }
+
+    /// What the frames say by now. `awaited`: an answer is prepared and its first sound is not there yet, so that who
+    /// listens on keeps nobody waiting.
+    pub fn verdict(&self, awaited: bool) -> Verdict {
         if self.newest.since(self.wake) >= self.settings.max_turn {
             return Verdict::TooLong;
         }
         match self.silence() {
-            Some(silence) if silence >= self.settings.silence => Verdict::Ended,
+            Some(silence) if silence >= patience(self.finished, awaited, &self.pauses, &self.settings) => {
+                Verdict::Ended
+            }
             None if self.newest.since(self.wake) >= self.settings.no_speech => Verdict::Nothing,
             _ => Verdict::Listening,
         }
@@ -97,9 +135,12 @@ impl Endpointer {
     /// Silence since the person spoke; none before that. Speech of the pre-roll alone is not an answer to the wake
     /// edge: the person gets time to begin.
     pub fn silence(&self) -> Option<Duration> {
+        Some(self.newest.since(self.silent_from()?))
+    }
+
+    fn silent_from(&self) -> Option<Mono> {
         let last = self.last_speech.filter(|last| *last > self.wake)?;
-        let silent_from = (last - VAD_HANGOVER).max(self.last_voiced.unwrap_or(last));
-        Some(self.newest.since(silent_from))
+        Some((last - VAD_HANGOVER).max(self.last_voiced.unwrap_or(last)))
     }
 
     /// Capture time up to which frames have come.
@@ -140,7 +181,7 @@ mod tests {
                 threshold: 0.5,
             };
             let now = Mono::from_nanos(10_000_000_000);
-            Room { ears: Endpointer::new(settings, now), now }
+            Room { ears: Endpointer::new(settings, now, Pauses::default()), now }
         }
 
         fn hear(&mut self, ms: u64, score: f32) {
@@ -160,9 +201,9 @@ mod tests {
         room.hear(960, 0.9);
         let end = room.now;
         room.hear(688, 0.1);
-        assert_eq!(room.ears.verdict(), Verdict::Listening);
+        assert_eq!(room.ears.verdict(false), Verdict::Listening);
         room.hear(16, 0.1);
-        assert_eq!(room.ears.verdict(), Verdict::Ended);
+        assert_eq!(room.ears.verdict(false), Verdict::Ended);
         assert_eq!(room.ears.speech_end(), Some(end));
         assert_eq!(room.ears.speech_start().unwrap().since(room.ears.wake), Duration::from_millis(320));
     }
@@ -173,8 +214,39 @@ mod tests {
         room.hear(640, 0.9);
         room.hear(640, 0.1);
         room.hear(640, 0.9);
-        assert_eq!(room.ears.verdict(), Verdict::Listening);
+        assert_eq!(room.ears.verdict(false), Verdict::Listening);
         assert_eq!(room.ears.speech_end(), Some(room.now));
+    }
+
+    #[test]
+    fn the_words_say_how_long_the_silence_must_be() {
+        let ended = |finished, awaited, ms| {
+            let mut room = Room::new();
+            room.hear(640, 0.9);
+            room.hear(ms, 0.1);
+            room.ears.sounds(Some(finished));
+            room.ears.verdict(awaited) == Verdict::Ended
+        };
+        assert!(!ended(Finished::Sentence, false, 288) && ended(Finished::Sentence, false, 304));
+        assert!(!ended(Finished::Open, false, 1_184) && ended(Finished::Open, false, 1_200));
+        // Nothing to play yet: who has finished waits for that anyway, and who has not is not cut off.
+        assert!(!ended(Finished::Sentence, true, 688) && ended(Finished::Sentence, true, 704));
+    }
+
+    #[test]
+    fn a_pause_is_remembered_and_a_closure_inside_a_word_is_none() {
+        let mut room = Room::new();
+        room.hear(320, 0.9);
+        room.hear(96, 0.1);
+        room.hear(320, 0.9);
+        room.hear(400, 0.1);
+        room.hear(32, 0.9);
+        assert_eq!(*room.ears.pauses(), Pauses::default(), "a click ends no pause");
+        room.hear(320, 0.1);
+        room.hear(320, 0.9);
+        let mut once = Pauses::default();
+        once.add(Duration::from_millis(400 + 32 + 320));
+        assert_eq!(*room.ears.pauses(), once);
     }
 
     #[test]
@@ -182,9 +254,9 @@ mod tests {
         let mut room = Room::new();
         room.hear(32, 0.95);
         room.hear(5_952, 0.1);
-        assert_eq!(room.ears.verdict(), Verdict::Listening);
+        assert_eq!(room.ears.verdict(false), Verdict::Listening);
         room.hear(32, 0.1);
-        assert_eq!(room.ears.verdict(), Verdict::Nothing);
+        assert_eq!(room.ears.verdict(false), Verdict::Nothing);
         assert_eq!(room.ears.speech_end(), None);
     }
 
@@ -206,13 +278,13 @@ mod tests {
         room.now = wake - Duration::from_millis(480);
         room.hear(320, 0.9);
         room.hear(160 + 2_000, 0.1);
-        assert_eq!(room.ears.verdict(), Verdict::Listening);
+        assert_eq!(room.ears.verdict(false), Verdict::Listening);
     }
 
     #[test]
     fn no_turn_is_longer_than_the_bound() {
         let mut room = Room::new();
         room.hear(30_016, 0.9);
-        assert_eq!(room.ears.verdict(), Verdict::TooLong);
+        assert_eq!(room.ears.verdict(false), Verdict::TooLong);
     }
 }

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use super::answer::{News, TurnVoice};
+use super::answer::News;
+use super::voice::TurnVoice;
 use crate::clock::Mono;
 
 const DAY: Duration = Duration::from_secs(24 * 3600);

@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use super::answer::{News, TurnVoice};
+use super::answer::News;
 use super::guess::Guess;
 use super::heard::{SpokenChunk, heard_text};
+use super::hearing::TurnHearing;
+use super::voice::TurnVoice;
 use crate::audio::Frame;
 use crate::claude::{ConnectionUse, Usage};
 use crate::clock::Mono;
@@ -52,8 +54,8 @@ pub(super) struct Ledger {
     /// Ends the work on the answer, and leaves that on a ready line.
     pub(super) answering: CancellationToken,
     pub(super) voice: Arc<TurnVoice>,
-    pub(super) clip: Vec<f32>,
-    pub(super) clip_start: Option<Mono>,
+    /// The person's turn, while it is heard.
+    pub(super) hearing: Option<TurnHearing>,
     pub(super) language: Language,
     pub(super) instants: Instants,
     pub(super) facts: Facts,
@@ -78,8 +80,7 @@ impl Ledger {
             answering: cancel.child_token(),
             cancel,
             voice: Arc::new(TurnVoice::new(turn)),
-            clip: Vec::new(),
-            clip_start: None,
+            hearing: None,
             language,
             instants: Instants { wake: Some(wake), ..Instants::default() },
             facts,
@@ -92,12 +93,6 @@ impl Ledger {
             heard: Duration::ZERO,
             speech_after: 0,
         }
-    }
-
-    /// A frame of the person's turn.
-    pub(super) fn collect(&mut self, frame: &Frame) {
-        self.clip_start.get_or_insert(frame.start);
-        self.clip.extend_from_slice(&frame.samples);
     }
 
     /// A frame from after the commit: does the person go on speaking? Once Elio is heard the microphone hears Elio.

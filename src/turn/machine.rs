@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use super::{Endpointer, Hearing, Phrase, Verdict, Visible};
+use super::{Endpointer, Finished, Hearing, Pauses, Phrase, Verdict, Visible};
 use crate::clock::Mono;
 use crate::config::{EndpointSettings, SpeculationSettings, WakeMode};
 use crate::latency::Outcome;
@@ -65,8 +65,10 @@ pub enum Input {
     Press { at: Mono },
     /// The button went up; `by` is the button or the socket.
     Release { at: Mono, by: EndedBy },
-    /// The microphone heard a frame.
-    Frame(Hearing),
+    /// The microphone heard a frame; how finished the words sound that were said before it, where they are known.
+    Frame { heard: Hearing, finished: Option<Finished> },
+    /// The first sound of the answer that is prepared waits for the commit.
+    Prepared,
     /// The mute switch moved.
     Mute(bool),
     /// The transcript is empty.
@@ -143,8 +145,12 @@ pub struct Machine {
     turn: u64,
     /// The acoustic end at which the guess that stands was made.
     guess: Option<Mono>,
+    /// The guess that stands has sound to play.
+    prepared: bool,
     /// Guesses of this turn.
     guesses: u32,
+    /// The person's pauses in the turns so far.
+    pauses: Pauses,
     muted: bool,
     deaf: bool,
     /// When the sound that is queued will have been played at the latest: waiting for it is not being stuck.
@@ -162,7 +168,9 @@ impl Machine {
             phase: Phase::Idle,
             turn: 0,
             guess: None,
+            prepared: false,
             guesses: 0,
+            pauses: Pauses::default(),
             muted: false,
             deaf: false,
             sound_until: Mono::from_nanos(0),
@@ -251,7 +259,11 @@ impl Machine {
         match input {
             Input::Press { at } => self.press(now, at),
             Input::Release { at, by } => self.release(at, by),
-            Input::Frame(frame) => self.frame(now, frame),
+            Input::Frame { heard, finished } => self.frame(now, heard, finished),
+            Input::Prepared => {
+                self.prepared = self.guess.is_some();
+                self.judge(now)
+            }
             Input::Mute(muted) => self.mute(muted),
             Input::Nothing => match self.phase {
                 Phase::Thinking { .. } => self.close(now, Outcome::Silent, Phrase::NothingHeard),
@@ -350,17 +362,16 @@ impl Machine {
         self.guess(Duration::ZERO)
     }
 
-    fn frame(&mut self, now: Mono, frame: Hearing) -> Vec<Command> {
+    fn frame(&mut self, now: Mono, frame: Hearing, finished: Option<Finished>) -> Vec<Command> {
+        let SpeculationSettings { after, .. } = self.rules.speculation;
         match &mut self.phase {
             Phase::Listening { ears } => {
                 ears.push(frame);
-                let verdict = ears.verdict();
-                let mut commands = self.guess(self.rules.speculation.after);
-                commands.extend(match (verdict, self.rules.mode) {
-                    (Verdict::TooLong, _) | (Verdict::Ended, WakeMode::Press) => self.commit(now, EndedBy::Endpoint),
-                    (Verdict::Nothing, WakeMode::Press) => self.close(now, Outcome::Silent, Phrase::NothingHeard),
-                    _ => Vec::new(),
-                });
+                ears.sounds(finished);
+                // Who is in the middle of a sentence gets an answer prepared only where it seems to stay without its end.
+                let after = if ears.is_open() { after.max(self.rules.endpoint.silence) } else { after };
+                let mut commands = self.guess(after);
+                commands.extend(self.judge(now));
                 commands
             }
             Phase::Grace { ears, until, by } => {
@@ -368,12 +379,23 @@ impl Machine {
                 if frame.start < until {
                     ears.push(frame);
                 }
-                let mut commands = self.guess(self.rules.speculation.after);
+                let mut commands = self.guess(after);
                 if frame.end >= until {
                     commands.extend(self.commit(now, by));
                 }
                 commands
             }
+            _ => Vec::new(),
+        }
+    }
+
+    /// Has the person finished?
+    fn judge(&mut self, now: Mono) -> Vec<Command> {
+        let Phase::Listening { ears } = &self.phase else { return Vec::new() };
+        let awaited = self.guess.is_some() && !self.prepared;
+        match (ears.verdict(awaited), self.rules.mode) {
+            (Verdict::TooLong, _) | (Verdict::Ended, WakeMode::Press) => self.commit(now, EndedBy::Endpoint),
+            (Verdict::Nothing, WakeMode::Press) => self.close(now, Outcome::Silent, Phrase::NothingHeard),
             _ => Vec::new(),
         }
     }
@@ -386,7 +408,7 @@ impl Machine {
         let turn = self.turn;
         match self.guess {
             Some(guessed) if end > guessed + SOFT_TAIL => {
-                self.guess = None;
+                (self.guess, self.prepared) = (None, false);
                 vec![Command::Retract { turn }]
             }
             None if self.guesses < self.rules.speculation.tries
@@ -410,18 +432,22 @@ impl Machine {
 
     fn begin(&mut self, now: Mono) {
         self.turn += 1;
-        (self.guess, self.guesses) = (None, 0);
+        (self.guess, self.prepared, self.guesses) = (None, false, 0);
         self.sound_until = now;
     }
 
     fn listen(&mut self, now: Mono, wake: Mono) -> Vec<Command> {
         self.begin(now);
-        self.phase = Phase::Listening { ears: Endpointer::new(self.rules.endpoint.clone(), wake) };
+        let ears = Endpointer::new(self.rules.endpoint.clone(), wake, self.pauses.clone());
+        self.phase = Phase::Listening { ears };
         vec![Command::Listen { turn: self.turn, wake }]
     }
 
     fn commit(&mut self, now: Mono, by: EndedBy) -> Vec<Command> {
         self.committed = self.ears().cloned();
+        if let Some(ears) = &self.committed {
+            self.pauses = ears.pauses().clone();
+        }
         self.phase = Phase::Thinking { since: now };
         vec![Command::Commit { turn: self.turn, by }]
     }

@@ -19,6 +19,8 @@ fn settings() -> EndpointSettings {
 struct Bench {
     machine: Machine,
     now: Mono,
+    /// How the words sound, in every frame.
+    finished: Option<Finished>,
 }
 
 impl Bench {
@@ -30,7 +32,7 @@ impl Bench {
         let speculation = SpeculationSettings { tries, after: Duration::from_millis(150), daily_tokens: 1_000 };
         let machine =
             Machine::new(Rules { mode, grace: Duration::from_millis(120), endpoint: settings(), speculation });
-        Bench { machine, now: Mono::from_nanos(5_000_000_000) }
+        Bench { machine, now: Mono::from_nanos(5_000_000_000), finished: None }
     }
 
     fn step(&mut self, input: Input) -> Vec<Command> {
@@ -52,8 +54,8 @@ impl Bench {
             let start = self.now;
             self.now = start + Duration::from_millis(16);
             let voiced_end = (speech > 0.5).then_some(self.now);
-            let frame = Hearing { start, end: self.now, speech, voiced_end };
-            commands.extend(self.step(Input::Frame(frame)));
+            let heard = Hearing { start, end: self.now, speech, voiced_end };
+            commands.extend(self.step(Input::Frame { heard, finished: self.finished }));
         }
         commands
     }
@@ -119,6 +121,57 @@ fn a_pause_begins_a_guess_that_the_commit_finds_standing() {
     assert_eq!(bench.hear(16, 0.0), [GUESS]);
     assert_eq!(bench.machine.visible(), Visible::Listening, "a guess is not seen");
     assert_eq!(bench.hear(544, 0.0), [Command::Commit { turn: 1, by: EndedBy::Endpoint }]);
+}
+
+#[test]
+fn a_sentence_whose_answer_is_prepared_ends_its_turn_at_once() {
+    let commit = Command::Commit { turn: 1, by: EndedBy::Endpoint };
+    let mut bench = Bench::speculating(WakeMode::Press, 3);
+    bench.finished = Some(Finished::Sentence);
+    bench.press();
+    bench.hear(800, 0.9);
+    assert_eq!(bench.hear(400, 0.0), [GUESS], "nothing to play yet, so who goes on is not cut off");
+    assert_eq!(bench.step(Input::Prepared), std::slice::from_ref(&commit), "between two frames");
+
+    let mut early = Bench::speculating(WakeMode::Press, 3);
+    early.finished = Some(Finished::Sentence);
+    early.press();
+    early.hear(800, 0.9);
+    assert_eq!(early.hear(160, 0.0), [GUESS]);
+    assert_eq!(early.step(Input::Prepared), [], "not before endpoint.silence_min");
+    assert_eq!(early.hear(144, 0.0), [commit]);
+}
+
+#[test]
+fn a_sentence_that_must_go_on_is_waited_for_and_its_answer_prepared_late() {
+    let mut bench = Bench::speculating(WakeMode::Press, 3);
+    bench.finished = Some(Finished::Open);
+    bench.press();
+    bench.hear(800, 0.9);
+    assert_eq!(bench.hear(688, 0.0), []);
+    assert_eq!(bench.hear(496, 0.0), [GUESS]);
+    assert_eq!(bench.step(Input::Prepared), []);
+    assert_eq!(bench.hear(32, 0.0), [Command::Commit { turn: 1, by: EndedBy::Endpoint }]);
+}
+
+#[test]
+fn who_pauses_long_is_waited_for_longer_in_the_next_turn_too() {
+    let mut bench = Bench::new(WakeMode::Press);
+    bench.finished = Some(Finished::Sentence);
+    bench.press();
+    bench.hear(480, 0.9);
+    bench.finished = Some(Finished::Open);
+    bench.hear(480, 0.0);
+    bench.hear(480, 0.9);
+    bench.finished = Some(Finished::Sentence);
+    // A quarter more than the 480 ms before.
+    assert_eq!(bench.hear(592, 0.0), []);
+    assert_eq!(bench.hear(16, 0.0).len(), 1);
+    bench.step(Input::Stop);
+    bench.press();
+    bench.hear(480, 0.9);
+    assert_eq!(bench.hear(592, 0.0), []);
+    assert_eq!(bench.hear(16, 0.0).len(), 1);
 }
 
 #[test]
@@ -441,7 +494,7 @@ proptest! {
                 9 => bench.step(Input::Failed { kind: "k".into(), phrase: Phrase::Failed }),
                 10 => bench.step(Input::Voiceless),
                 11 => bench.step(if flag { Input::MicrophoneLost } else { Input::SpeakerLost }),
-                13 => bench.step(Input::MicrophoneReturned),
+                13 => bench.step(if flag { Input::MicrophoneReturned } else { Input::Prepared }),
                 _ => bench.step(Input::Stop),
             });
             for command in commands {

@@ -14,7 +14,7 @@ const REMEMBERED: usize = 32;
 const MARGIN: f64 = 1.25;
 
 /// A person's pauses inside sentences.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Pauses {
     /// The longest of this turn.
     longest: Duration,
@@ -48,14 +48,18 @@ impl Pauses {
 }
 
 /// The silence after which the turn is over. After a sentence `silence_min`, or somewhat more than the person's usual
-/// pause, up to `silence`; where nothing is sure `silence`, or somewhat more than this turn's longest pause, up to
-/// `silence_max`; where something is missing `silence_max`.
-pub fn patience(finished: Finished, pauses: &Pauses, settings: &EndpointSettings) -> Duration {
+/// pause, up to `silence`; where nothing is sure (no words, or words that do not tell) `silence`, or somewhat more than
+/// this turn's longest pause, up to `silence_max`; where something is missing `silence_max`.
+///
+/// `awaited`: the answer is prepared and its first sound is not there yet. A commit could play nothing then, so after a
+/// sentence too the person has until `silence` to go on.
+pub fn patience(finished: Option<Finished>, awaited: bool, pauses: &Pauses, settings: &EndpointSettings) -> Duration {
     let EndpointSettings { silence, silence_min, silence_max, .. } = *settings;
     match finished {
-        Finished::Sentence => pauses.median().mul_f64(MARGIN).max(silence_min).min(silence),
-        Finished::Unsure => pauses.longest.mul_f64(MARGIN).max(silence).min(silence_max),
-        Finished::Open => silence_max,
+        Some(Finished::Sentence) if awaited => silence,
+        Some(Finished::Sentence) => pauses.median().mul_f64(MARGIN).max(silence_min).min(silence),
+        Some(Finished::Unsure) | None => pauses.longest.mul_f64(MARGIN).max(silence).min(silence_max),
+        Some(Finished::Open) => silence_max,
     }
 }
 
@@ -65,7 +69,7 @@ mod tests {
 
     fn wait(finished: Finished, pauses: &Pauses) -> u128 {
         let settings = crate::config::Config::default().endpoint;
-        patience(finished, pauses, &settings).as_millis()
+        patience(Some(finished), false, pauses, &settings).as_millis()
     }
 
     #[test]
@@ -74,6 +78,13 @@ mod tests {
         assert_eq!(wait(Finished::Sentence, &unknown), 300);
         assert_eq!(wait(Finished::Unsure, &unknown), 700);
         assert_eq!(wait(Finished::Open, &unknown), 1_200);
+    }
+
+    #[test]
+    fn who_has_nothing_to_play_yet_listens_on() {
+        let settings = crate::config::Config::default().endpoint;
+        let wait = |finished| patience(finished, true, &Pauses::default(), &settings).as_millis();
+        assert_eq!([Some(Finished::Sentence), Some(Finished::Open), None].map(wait), [700, 1_200, 700]);
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Moves sound and words for the state machine: frames in, commands carried out, one report for each turn out.
 
+mod replies;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,22 +10,19 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::answer::{self, Job, News, Stages, Teller, TurnVoice};
-use super::guess::{Budget, Guess, Meter};
+use super::answer::{News, Stages};
+use super::guess::Budget;
 use super::ledger::{Ledger, TurnReport};
-use super::{Command, EndedBy, Hearing, Input, Machine, Phrase, Rules, Visible};
-use crate::audio::{CaptureEvent, FRAME, Frame, PlaybackEvent, PreRoll, RATE};
+use super::{Command, EndedBy, Input, Machine, Rules, Visible};
+use crate::audio::{CaptureEvent, Frame, PlaybackEvent, PreRoll};
 use crate::claude::Memory;
 use crate::clock::Mono;
 use crate::config::Language;
 use crate::latency::{Facts, Outcome};
-use crate::stt::Clip;
 use crate::wake::{Source, WakeEvent};
 
 /// The speaker tells how much of a cancelled turn was heard; a speaker that is gone never does.
 const LAST_WORD: Duration = Duration::from_millis(500);
-/// Sound kept after the acoustic end: Whisper needs some silence to end a word.
-const TAIL: Duration = Duration::from_millis(240);
 
 /// What the runner is told at its start, and again at a reload.
 #[derive(Clone)]
@@ -219,7 +218,10 @@ impl Runner {
                 self.edge = by(source);
                 self.step(Input::Press { at });
             }
-            WakeEvent::Released { source, at } => self.step(Input::Release { at, by: by(source) }),
+            WakeEvent::Released { source, at } => {
+                self.hurry();
+                self.step(Input::Release { at, by: by(source) });
+            }
             WakeEvent::Muted { muted, .. } => self.step(Input::Mute(muted)),
             WakeEvent::Lost { what } => log::error!("{what}"),
         }
@@ -246,18 +248,11 @@ impl Runner {
 
     fn frame(&mut self, frame: Frame) {
         let threshold = self.settings.rules.endpoint.threshold;
-        if let Some(ledger) = &mut self.current {
-            if self.machine.ears().is_some() {
-                ledger.collect(&frame);
-            } else {
-                ledger.watch(&frame, threshold);
-            }
+        match &mut self.current {
+            Some(ledger) if self.machine.ears().is_none() => ledger.watch(&frame, threshold),
+            _ => self.hear(&frame),
         }
-        let heard = hearing(&frame);
         self.preroll.push(frame);
-        if self.machine.ears().is_some() {
-            self.step(Input::Frame(heard));
-        }
     }
 
     fn playback(&mut self, event: PlaybackEvent) {
@@ -301,7 +296,11 @@ impl Runner {
                 log::info!("turn {turn}: an answer could not be prepared ({}): {}", failure.kind, failure.detail);
                 self.retract();
             } else {
+                let sounds = matches!(news, News::Spoken { .. });
                 guess.news.push(news);
+                if sounds {
+                    self.step(Input::Prepared);
+                }
             }
             return;
         }
@@ -369,106 +368,6 @@ impl Runner {
         self.current.insert(Ledger::new(turn, wake, self.settings.language, cancel, facts))
     }
 
-    fn listen(&mut self, turn: u64, wake: Mono) {
-        // Frames from before the wake edge belong to the turn: nobody waits for a button before the first word. Those
-        // from after it have been read already where the edge came late.
-        let since = self.silent_since.max(wake - self.settings.preroll);
-        let frames: Vec<Frame> = self.preroll.since(since).cloned().collect();
-        let ledger = self.open(turn, wake);
-        frames.iter().for_each(|frame| ledger.collect(frame));
-        for frame in &frames {
-            self.step(Input::Frame(hearing(frame)));
-        }
-    }
-
-    fn commit(&mut self, turn: u64, by: EndedBy) {
-        let now = self.now();
-        let ears = self.machine.committed();
-        let (speech_start, speech_end) = ears.map_or((None, None), |ears| (ears.speech_start(), ears.speech_end()));
-        let Some(ledger) = self.current.as_mut() else { return };
-        ledger.facts.source = by.as_str().to_owned();
-        ledger.instants.commit = Some(now);
-        ledger.instants.speech_start = speech_start;
-        ledger.instants.speech_end = speech_end;
-        if let Some(guess) = ledger.guess.take() {
-            ledger.facts.speculations += u32::from(guess.asked());
-            ledger.answer = guess.task;
-            ledger.answering = guess.cancel;
-            ledger.voice = guess.voice;
-            ledger.voice.release(&*self.stages.player);
-            guess.news.into_iter().for_each(|news| self.note(turn, news));
-            return;
-        }
-        let (voice, cancel) = (ledger.voice.clone(), ledger.answering.clone());
-        if let Some(task) = self.answer(speech_end, voice, Meter::default(), cancel)
-            && let Some(ledger) = self.current.as_mut()
-        {
-            ledger.answer = task;
-        }
-    }
-
-    /// The person may have finished.
-    fn guess(&mut self, turn: u64) {
-        let now = self.now();
-        if !self.budget.allows(now, self.settings.rules.speculation.daily_tokens) {
-            return;
-        }
-        let speech_end = self.machine.ears().and_then(|ears| ears.speech_end());
-        let Some(cancel) = self.current.as_ref().map(|ledger| ledger.cancel.child_token()) else { return };
-        let (voice, meter) = (Arc::new(TurnVoice::held(turn)), Meter::default());
-        let task = self.answer(speech_end, voice.clone(), meter.clone(), cancel.clone());
-        if let Some((task, ledger)) = task.zip(self.current.as_mut()) {
-            ledger.guess = Some(Guess { task, cancel, voice, meter, news: Vec::new() });
-        }
-    }
-
-    /// The guess was wrong.
-    fn retract(&mut self) {
-        let now = self.now();
-        let wasted = self.current.as_mut().map_or(0, Ledger::drop_guess);
-        self.budget.waste(now, wasted, self.settings.rules.speculation.daily_tokens);
-    }
-
-    /// Begins the answer to what was collected so far; gives its task.
-    fn answer(
-        &mut self,
-        speech_end: Option<Mono>,
-        voice: Arc<TurnVoice>,
-        meter: Meter,
-        cancel: CancellationToken,
-    ) -> Option<u32> {
-        let history = self.memory.messages(self.now());
-        let ledger = self.current.as_mut()?;
-        let mut samples = ledger.clip.clone();
-        if let (Some(start), Some(end)) = (ledger.clip_start, speech_end) {
-            let keep = (end + TAIL).since(start).as_secs_f64() * f64::from(RATE);
-            samples.truncate((keep as usize).max(FRAME));
-        }
-        let context = self.settings.context.clone();
-        let task = ledger.new_task();
-        let job = Job { clip: Clip { samples, language: None }, history, context, voice, meter, cancel };
-        let teller = Teller { turn: ledger.turn, task, news: self.news.clone() };
-        self.tasks.spawn(answer::answer(job, self.stages.clone(), teller));
-        Some(task)
-    }
-
-    fn say(&mut self, turn: u64, phrase: Phrase) {
-        if self.current.as_ref().is_none_or(|ledger| ledger.turn != turn) {
-            let now = self.now();
-            self.open(turn, now);
-        }
-        self.retract();
-        let Some(ledger) = self.current.as_mut() else { return };
-        let task = ledger.new_task();
-        if ledger.answer == 0 {
-            ledger.answer = task;
-        }
-        let teller = Teller { turn, task, news: self.news.clone() };
-        ledger.answering.cancel();
-        let (language, voice, cancel) = (ledger.language, ledger.voice.clone(), ledger.cancel.clone());
-        self.tasks.spawn(answer::say(phrase, language, voice, cancel, self.stages.clone(), teller));
-    }
-
     fn finish(&mut self, outcome: Outcome) {
         let Some(mut ledger) = self.current.take() else { return };
         ledger.cancel.cancel();
@@ -511,10 +410,6 @@ impl Runner {
         };
         self.outlets.visible.send_if_modified(|shown| std::mem::replace(shown, visible) != visible);
     }
-}
-
-fn hearing(frame: &Frame) -> Hearing {
-    Hearing { start: frame.start, end: frame.end(), speech: frame.speech, voiced_end: frame.voiced_end }
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use futures_util::future::BoxFuture;
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::*;
+use crate::audio::FRAME;
 use crate::claude::wire::{Message, Usage};
 use crate::claude::{
     AnswerEvent, AnswerHead, AnswerStream, Answerer, ClaudeError, ConnectionUse, Question, StopReason,
@@ -14,9 +15,9 @@ use crate::claude::{
 use crate::clock::Clock;
 use crate::config::{EndpointSettings, SpeculationSettings, WakeMode};
 use crate::latency::Instants;
-use crate::stt::{SttError, Transcribe, Transcript};
+use crate::stt::{Clip, Partials, SttError, Transcribe, Transcript};
 use crate::tts::{Speak, Spoken, TtsError, Utterance};
-use crate::turn::Player;
+use crate::turn::{Phrase, Player};
 
 const RATE_OUT: u32 = 16_000;
 
@@ -47,6 +48,7 @@ struct Fakes {
     voiceless: Mutex<bool>,
     /// The speaker is away: what is played ends unheard.
     speakerless: Mutex<bool>,
+    partials: Mutex<Partials>,
     /// Length of each clip that was to be heard, in samples.
     clips: Mutex<Vec<usize>>,
     /// As often as this the voice speaks before it fails for one text.
@@ -83,6 +85,10 @@ impl Transcribe for Fakes {
 
     fn name(&self) -> &str {
         "ear"
+    }
+
+    fn partials(&self) -> Partials {
+        *self.partials.lock().unwrap()
     }
 }
 
@@ -292,6 +298,7 @@ impl Rig {
             unreachable: Mutex::new(false),
             voiceless: Mutex::new(false),
             speakerless: Mutex::new(false),
+            partials: Mutex::new(Partials::Off),
             clips: Mutex::default(),
             speaks: Mutex::new(None),
             asked: Mutex::default(),
@@ -758,7 +765,7 @@ fn a_silenced_turn_begins_no_sound_however_late_its_task_comes() {
         cached: false,
     };
     let player = Counts::default();
-    let voice = answer::TurnVoice::new(1);
+    let voice = crate::turn::voice::TurnVoice::new(1);
     voice.silence(&player);
     voice.push(&player, spoken());
     assert_eq!(*player.0.lock().unwrap(), (0, 1));

@@ -89,3 +89,32 @@ async fn a_press_that_stops_the_turn_stops_the_guess() {
     assert_eq!(report.record.speculations, 1);
     assert!(rig.fakes.played.lock().unwrap().is_empty());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_sentence_heard_in_the_silence_is_answered_as_soon_as_the_sound_is_there() {
+    let mut rig = Rig::speculating(WakeMode::Press, 1_000);
+    *rig.fakes.partials.lock().unwrap() = Partials::Pauses;
+    *rig.fakes.hears.lock().unwrap() = Ok("Quelle heure est-il ?");
+    rig.question().await;
+    let record = rig.report().await.record;
+    assert_eq!((&record.outcome, record.speculations), (&Outcome::Answered, 1));
+    // Asked for after 160 ms of silence, heard in 50; the first text comes 100 ms later, the voice takes 10.
+    let endpoint = record.endpoint_ms.unwrap();
+    assert!((319.0..321.0).contains(&endpoint) && record.held_ms.unwrap() < 1.0, "{record:?}");
+    assert_eq!(rig.fakes.clips.lock().unwrap().len(), 1, "the words of the silence are those of the turn");
+}
+
+#[tokio::test(start_paused = true)]
+async fn half_a_sentence_heard_in_the_silence_is_waited_for() {
+    let mut rig = Rig::speculating(WakeMode::Press, 1_000);
+    *rig.fakes.partials.lock().unwrap() = Partials::Pauses;
+    *rig.fakes.hears.lock().unwrap() = Ok("Quelle heure est-il à");
+    rig.press().await;
+    rig.hear(960, 0.9).await;
+    rig.hear(1_120, 0.0).await;
+    assert_eq!(*rig.visible.borrow(), Visible::Listening);
+    rig.hear(96, 0.0).await;
+    let record = rig.report().await.record;
+    assert_eq!((&record.outcome, record.speculations), (&Outcome::Answered, 1));
+    assert!(record.llm_lead_ms.unwrap() > 300.0, "the answer was prepared in the last part of the wait: {record:?}");
+}
