@@ -11,7 +11,8 @@ use crate::latency::{Instants, Record, waterfall};
 /// Of a record's milliseconds these are no stage.
 const NO_STAGES: [&str; 2] = ["connection_age_ms", "speech_ms"];
 /// Stages that the bench adds to the record.
-const DERIVED: [&str; 3] = ["commit_to_transcript_ms", "llm_to_sound_less_held_ms", "own_overhead_ms"];
+const DERIVED: [&str; 4] =
+    ["commit_to_transcript_ms", "sound_ready_ms", "llm_to_sound_less_held_ms", "own_overhead_ms"];
 
 /// Percentiles of one stage, in ms.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -199,12 +200,13 @@ fn notes(mode: Mode, runs: &[Run]) -> Vec<String> {
     notes
 }
 
-/// What the bench adds to a record: how long the transcript came after the commit (0 where it was there), the time from
-/// the request to sound less that for which sound was held, and Elio's own overhead, the part of the wait in which no
+/// What the bench adds to a record: how long the transcript came after the commit (0 where it was there), how long after
+/// the acoustic end the first sound was ready to be played, the time from the request to sound less that for which sound was held, and Elio's own overhead, the part of the wait in which no
 /// stage of the waterfall runs.
 pub fn derive(at: &Instants, record: &Record) -> Map<String, Value> {
     let mut map = record.to_json();
     let transcript = at.commit.zip(at.stt_final).map(|(commit, last)| last.ms_since(commit).max(0.0));
+    let ready = at.speech_end.zip(at.tts_first_pcm).map(|(end, ready)| ready.ms_since(end));
     let less_held = record.llm_to_sound_ms.map(|ms| ms - record.held_ms.unwrap_or(0.0));
     let own = record.total_perceived_ms.map(|total| {
         let mut stages: Vec<(f64, f64)> =
@@ -218,7 +220,7 @@ pub fn derive(at: &Instants, record: &Record) -> Map<String, Value> {
         }
         total - covered
     });
-    for (key, value) in DERIVED.into_iter().zip([transcript, less_held, own]) {
+    for (key, value) in DERIVED.into_iter().zip([transcript, ready, less_held, own]) {
         let rounded = value.map(|ms| (ms * 1e3).round() / 1e3);
         map.insert(key.to_owned(), rounded.into());
     }

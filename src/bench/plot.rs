@@ -1,4 +1,5 @@
-//! The picture of `--plot`: the median wait against the false cut-offs, one point for each `endpoint.silence`.
+//! The picture of `--plot`: the median wait against the false cut-offs, one point for each `endpoint.silence`, with the
+//! words and by silence alone.
 //!
 //! The letters are a bitmap font inside the program, so that it needs no font of the system.
 
@@ -14,7 +15,7 @@ use embedded_graphics::prelude::*;
 use embedded_graphics::primitives::{Circle, Line, PrimitiveStyle, Rectangle};
 use embedded_graphics::text::{Alignment, Baseline, Text, TextStyleBuilder};
 
-use super::{BenchError, Curve, Mode, Report};
+use super::{BenchError, Curve, Mode, Report, ears};
 
 const WIDTH: u32 = 960;
 const HEIGHT: u32 = 600;
@@ -28,6 +29,7 @@ const PAPER: Rgb888 = Rgb888::WHITE;
 const INK: Rgb888 = Rgb888::new(0x22, 0x22, 0x22);
 const GRID: Rgb888 = Rgb888::new(0xdd, 0xdd, 0xdd);
 const CURVE: Rgb888 = Rgb888::new(0x2f, 0x6f, 0xb0);
+const ALONE: Rgb888 = Rgb888::new(0x99, 0x99, 0x99);
 const MEASURED: Rgb888 = Rgb888::new(0xd9, 0x50, 0x1b);
 
 /// Pixels in memory, three bytes each.
@@ -111,9 +113,8 @@ fn draw(curve: &Curve, report: &Report) -> Canvas {
         let wait = figures.stages.get("total_perceived_ms")?.p50;
         Some((figures.counts.get("false_cut_offs")? * 100.0, wait))
     });
-    let points: Vec<(f64, f64)> =
-        curve.points.iter().map(|point| (point.false_cut_offs * 100.0, curve.total_ms(point))).collect();
-    let all = || points.iter().copied().chain(measured);
+    let place = |point: &ears::Point| (point.false_cut_offs * 100.0, curve.total_ms(point.endpoint_ms));
+    let all = || curve.by_words.iter().chain(&curve.by_silence).map(place).chain(measured);
     let x = Axis::around(all().map(|(cut, _)| cut).chain([0.0]), LEFT, RIGHT);
     let y = Axis::around(all().map(|(_, wait)| wait), BOTTOM, TOP);
     let at = |(cut, wait): (f64, f64)| Point::new(x.place(cut), y.place(wait));
@@ -129,21 +130,27 @@ fn draw(curve: &Curve, report: &Report) -> Canvas {
         Alignment::Left,
     );
     let how = format!(
-        "line: {} pauses, {} whole sentences, replayed through VAD and endpointer; + {:.0} ms measured",
-        curve.pauses, curve.sentences, curve.rest_ms
+        "lines: {} pauses, {} whole sentences, replayed; sound ready after {:.0} ms, + {:.0} ms",
+        curve.pauses, curve.sentences, curve.ready_ms, curve.rest_ms
     );
     text(to, &how, (LEFT as i32, 40), &FONT_9X15, Alignment::Left);
-    for pair in points.windows(2) {
-        if let [from, to_point] = pair {
-            line(to, at(*from), at(*to_point), CURVE, 2);
+    for (points, colour) in [(&curve.by_silence, ALONE), (&curve.by_words, CURVE)] {
+        for pair in points.windows(2) {
+            if let [from, to_point] = pair {
+                line(to, at(place(from)), at(place(to_point)), colour, 2);
+            }
+        }
+        for point in points {
+            let here = at(place(point));
+            dot(to, here, 9, colour);
+            if point.silence_ms % 100 == 0 {
+                text(to, &point.silence_ms.to_string(), (here.x + 8, here.y - 18), &FONT_9X15, Alignment::Left);
+            }
         }
     }
-    for (point, place) in curve.points.iter().zip(&points) {
-        dot(to, at(*place), 9, CURVE);
-        if point.silence_ms % 100 == 0 {
-            let label = format!("{} ms", point.silence_ms);
-            text(to, &label, (at(*place).x + 10, at(*place).y - 16), &FONT_9X15, Alignment::Left);
-        }
+    for (left, colour, what) in [(400, CURVE, "with the words"), (600, ALONE, "silence alone")] {
+        dot(to, Point::new(LEFT as i32 + left, 68), 9, colour);
+        text(to, what, (LEFT as i32 + left + 12, 60), &FONT_9X15, Alignment::Left);
     }
     if let Some(place) = measured {
         dot(to, at(place), 13, MEASURED);
@@ -192,16 +199,27 @@ fn text(to: &mut Canvas, text: &str, at: (i32, i32), font: &MonoFont<'_>, alignm
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bench::ears;
     use crate::bench::figures::{Figure, ModeFigures};
 
     fn report() -> (Curve, Report) {
-        let points = (4..=20).map(|n| ears::Point {
-            silence_ms: n * 50,
-            false_cut_offs: (20 - n) as f64 / 16.0,
-            endpoint_ms: n as f64 * 50.0 + 20.0,
-        });
-        let curve = Curve { points: points.collect(), pauses: 200, sentences: 40, rest_ms: 530.0, silence_ms: 700 };
+        let points = |fewer: u64| {
+            let point = |n: u64| ears::Point {
+                silence_ms: n * 50,
+                false_cut_offs: (20 - n) as f64 / (16 * fewer) as f64,
+                endpoint_ms: n as f64 * 50.0 + 20.0,
+                endpoint_p95_ms: n as f64 * 50.0 + 40.0,
+            };
+            (4..=20).map(point).collect()
+        };
+        let curve = Curve {
+            by_words: points(8),
+            by_silence: points(1),
+            pauses: 200,
+            sentences: 40,
+            ready_ms: 630.0,
+            rest_ms: 10.0,
+            silence_ms: 700,
+        };
         let mut endpoint = ModeFigures::default();
         endpoint.stages.insert("total_perceived_ms".into(), Figure { n: 20, p50: 1_250.0, ..Figure::default() });
         endpoint.counts.insert("false_cut_offs".into(), 0.33);

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -11,6 +13,7 @@ use super::figures::{self, ModeFigures};
 use super::{Answers, Bench, BenchError, Mode, Run, machine, pauses};
 use crate::config::{Language, Loaded};
 use crate::models::Models;
+use crate::stt::Transcribe;
 use crate::tts::voice_name;
 
 /// Sections of the configuration that decide how long a turn takes.
@@ -39,27 +42,30 @@ pub struct Report {
     pub curve: Option<Curve>,
 }
 
-/// The wait against the cut-offs over `endpoint.silence`: clips heard by VAD and endpointer alone, on injected time.
+/// The wait against the cut-offs over `endpoint.silence`: clips heard on injected time by VAD, Whisper and endpointer.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Curve {
-    /// By rising silence.
-    pub points: Vec<Point>,
+    /// By rising silence, the words heard.
+    pub by_words: Vec<Point>,
+    /// By rising silence, nothing else.
+    pub by_silence: Vec<Point>,
     /// Sentences with a pause that each point heard.
     pub pauses: usize,
     /// Whole sentences that each point heard.
     pub sentences: usize,
-    /// The rest of the wait, after the endpoint's: median `total_perceived_ms` of the measured turns, less the replayed
-    /// endpoint of their own setting.
+    /// Acoustic end → first sound ready, median of the measured turns: no wait is shorter than this and the next.
+    pub ready_ms: f64,
+    /// What comes after both the endpoint and that, median of the measured turns.
     pub rest_ms: f64,
     /// The setting of the measured turns.
     pub silence_ms: u64,
 }
 
 impl Curve {
-    /// Median wait at a point, in ms.
-    pub fn total_ms(&self, point: &Point) -> f64 {
-        point.endpoint_ms + self.rest_ms
+    /// The wait after an endpoint, in ms.
+    pub fn total_ms(&self, endpoint_ms: f64) -> f64 {
+        endpoint_ms.max(self.ready_ms) + self.rest_ms
     }
 }
 
@@ -141,23 +147,34 @@ impl Report {
 
     /// Replays the bench's clips, with `pauses` pauses, over many endpoint settings. Nothing comes of it without whole
     /// turns in endpoint mode, or without word ends.
-    pub fn replay(&mut self, bench: &Bench, pauses: usize) {
+    pub async fn replay(&mut self, bench: &Bench, pauses: usize, stt: Arc<dyn Transcribe>) {
         let settings = &bench.config.endpoint;
         let sentences = &bench.clips.sentences;
-        let sounds = || sentences.iter().map(|sentence| &sentence.sound);
-        let points = ears::curve(sounds(), pauses::draw(sentences, pauses, bench.seed), settings);
-        let mut own: Vec<f64> =
-            sounds().filter_map(|sound| Some(ears::hear(sound).ended(settings)?.endpoint_ms)).collect();
-        let measured = self.modes.get(&Mode::Endpoint).and_then(|mode| mode.stages.get("total_perceived_ms"));
-        if let (Some(total), Some(own), false) = (measured, figures::percentile(&mut own, 50.0), points.is_empty()) {
-            self.curve = Some(Curve {
-                points,
-                pauses,
-                sentences: sentences.len(),
-                rest_ms: total.p50 - own,
-                silence_ms: settings.silence.as_millis() as u64,
-            });
+        let measured = self.modes.get(&Mode::Endpoint);
+        let median = |stage: &str| measured.and_then(|mode| Some(mode.stages.get(stage)?.p50));
+        let (Some(total), Some(ready_ms), Some(endpoint)) =
+            (median("total_perceived_ms"), median("sound_ready_ms"), median("endpoint_ms"))
+        else {
+            return;
+        };
+        let sounds = sentences.iter().map(|sentence| &sentence.sound);
+        let paused = pauses::draw(sentences, pauses, bench.seed);
+        let replay = ears::Replay::listen(sounds, paused, settings, stt).await;
+        // Where nothing is prepared in the silence, the sound is ready so long after its end instead.
+        let ready_ms = if bench.config.speculation.tries > 0 { ready_ms } else { 0.0 };
+        let by_words = replay.curve(settings, Some(Duration::from_secs_f64(ready_ms.max(0.0) / 1e3)));
+        if by_words.is_empty() {
+            return;
         }
+        self.curve = Some(Curve {
+            by_words,
+            by_silence: replay.curve(settings, None),
+            pauses,
+            sentences: sentences.len(),
+            ready_ms,
+            rest_ms: (total - endpoint.max(ready_ms)).max(0.0),
+            silence_ms: settings.silence.as_millis() as u64,
+        });
     }
 
     /// Reads one that was saved.

@@ -113,14 +113,25 @@ fn mode_text(figures: &ModeFigures) -> String {
 
 fn curve_text(curve: &Curve) -> String {
     let mut out = format!(
-        "\nendpoint.silence, replayed: {} pauses and {} whole sentences heard by VAD and endpointer alone; no turn was run \
-         for it.\nTo each endpoint the rest of the measured turns' median wait is added: {:.0} ms. Measured: {} ms.\n  \
-         {:>10}{:>16}{:>16}\n",
-        curve.pauses, curve.sentences, curve.rest_ms, curve.silence_ms, "silence", "false cut-offs", "median wait"
+        "\nendpoint.silence, replayed: {} pauses and {} whole sentences heard on injected time by VAD, Whisper and endpointer; \
+         no turn was run for it.\nThe sound is ready after {:.0} ms and audible {:.0} ms after that and the endpoint, as \
+         measured at {} ms. Share of false cut-offs, wait P50 and P95 in ms.\n  {:>10}{:>26}{:>26}\n",
+        curve.pauses,
+        curve.sentences,
+        curve.ready_ms,
+        curve.rest_ms,
+        curve.silence_ms,
+        "silence",
+        "with the words",
+        "silence alone"
     );
-    for point in &curve.points {
-        let (cut, total) = (point.false_cut_offs * 100.0, curve.total_ms(point));
-        let _ = writeln!(out, "  {:>7} ms{cut:>14.1} %{total:>13.0} ms", point.silence_ms);
+    for (words, alone) in curve.by_words.iter().zip(&curve.by_silence) {
+        let _ = write!(out, "  {:>7} ms", words.silence_ms);
+        for point in [words, alone] {
+            let (p50, p95) = (curve.total_ms(point.endpoint_ms), curve.total_ms(point.endpoint_p95_ms));
+            let _ = write!(out, "{:>10.1} %{p50:>7.0}{p95:>7.0}", point.false_cut_offs * 100.0);
+        }
+        out.push('\n');
     }
     out
 }

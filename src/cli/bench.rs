@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, IsTerminal, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
@@ -14,6 +15,7 @@ use super::{CliError, Exit, Global, logging, share, stdout};
 use crate::bench::{Answers, Bench, BenchError, Clips, Comparison, Goal, Mode, Report, counts_help, plot};
 use crate::claude::ApiKey;
 use crate::config::Loaded;
+use crate::daemon::start_whisper;
 use crate::sim::{SimError, SimOptions, Spread};
 
 /// The replay of `--plot` hears so many pauses: each costs some hundredths of a second.
@@ -158,7 +160,12 @@ pub fn run(args: BenchArgs, global: &Global) -> Result<(), CliError> {
 }
 
 fn draw(report: &mut Report, bench: &Bench, file: &Path) -> Result<(), CliError> {
-    report.replay(bench, REPLAYED);
+    tell(&format!("bench: {REPLAYED} pauses are replayed for --plot\n"));
+    super::runtime()?.block_on(async {
+        let stt = start_whisper(&bench.config).await?;
+        report.replay(bench, REPLAYED, Arc::new(stt)).await;
+        Ok::<_, CliError>(())
+    })?;
     let nothing = || CliError::new(Exit::Failed, "--plot: no turn in endpoint mode was answered; see the report");
     Ok(plot::write(report.curve.as_ref().ok_or_else(nothing)?, report, file)?)
 }

@@ -5,7 +5,7 @@ use thiserror::Error;
 use crate::claude::{ApiKey, Claude, ClaudeError, Prefix};
 use crate::clock::Mono;
 use crate::config::{Config, Language, TtsSettings};
-use crate::models::{ModelError, Models};
+use crate::models::{ModelError, Models, WhisperModel};
 use crate::stt::{SttError, Whisper};
 use crate::tts::{Tts, TtsError, voice_name};
 use crate::turn::Phrase;
@@ -48,7 +48,7 @@ impl Engines {
         // Everything that can be refused cheaply is, before seconds are spent on loading.
         let whisper_model = models.whisper(&config.stt.model)?;
         let claude = Claude::new(&config.claude, key, Prefix::new(&config.claude, &config.language.listen)?)?;
-        let (whisper, tts) = tokio::join!(start_whisper(config, whisper_model), start_tts(config, models));
+        let (whisper, tts) = tokio::join!(load_whisper(config, whisper_model), start_tts(config, models));
         let engines = Engines { whisper: whisper?, tts: tts?, claude };
         // After the warm-up, and behind all that is asked of the voice: nobody waits for it.
         engines.tts.keep(Phrase::lines());
@@ -56,7 +56,15 @@ impl Engines {
     }
 }
 
-async fn start_whisper(config: &Config, model: crate::models::WhisperModel) -> Result<Whisper, EngineError> {
+/// Loads and warms the configured Whisper alone.
+///
+/// # Errors
+/// [`EngineError::Model`], [`EngineError::Stt`]
+pub async fn start_whisper(config: &Config) -> Result<Whisper, EngineError> {
+    load_whisper(config, Models::open(&config.models)?.whisper(&config.stt.model)?).await
+}
+
+async fn load_whisper(config: &Config, model: WhisperModel) -> Result<Whisper, EngineError> {
     let (settings, listen) = (config.stt.clone(), config.language.listen.clone());
     let begun = Mono::now();
     let whisper = blocking(move || Ok(Whisper::start(&settings, model, &listen)?)).await?;

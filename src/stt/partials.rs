@@ -27,9 +27,10 @@ const SLOW: Duration = Duration::from_secs(1);
 /// Silence in which a run begins on all that was said, and that Whisper must have heard for its text to be the last one.
 /// The demo's model gives the whole clip's text after 80 ms on 59 of 60 held-out sentences, after 40 ms on 57: with less,
 /// the last word may be one that was cut off.
-const TAIL: usize = RATE * 80 / 1_000;
+const LULL: Duration = Duration::from_millis(80);
+const TAIL: usize = RATE * LULL.as_millis() as usize / 1_000;
 /// The same silence where a run that proves useless costs more: longer than any closure inside a word.
-const SLOW_TAIL: usize = RATE * 200 / 1_000;
+const SLOW_LULL: Duration = Duration::from_millis(200);
 /// Without so much silence (two frames) the person speaks.
 const SPEAKING: usize = RATE * 32 / 1_000;
 /// Where a sentence ends after this much sound, its text is kept and its sound heard no more. Sooner it would save
@@ -55,6 +56,15 @@ impl Partials {
             run if run <= QUICK => Partials::Steady(FASTEST.max(run * SHARE)),
             run if run <= SLOW => Partials::Pauses,
             _ => Partials::Off,
+        }
+    }
+
+    /// The silence in which a run begins on all that was said; none: no run begins before the turn is over.
+    pub fn lull(self) -> Option<Duration> {
+        match self {
+            Partials::Steady(_) => Some(LULL),
+            Partials::Pauses => Some(SLOW_LULL),
+            Partials::Off => None,
         }
     }
 }
@@ -277,11 +287,7 @@ impl Hearing {
 
     /// The person is silent for so long that all that was said deserves a run.
     fn lull(&self) -> bool {
-        match self.partials {
-            Partials::Off => false,
-            Partials::Pauses if !self.hurried => self.silence() >= SLOW_TAIL,
-            _ => self.silence() >= TAIL,
-        }
+        self.partials.lull().is_some_and(|lull| self.silence() >= if self.hurried { TAIL } else { samples(lull) })
     }
 
     /// The person speaks, and the steady beat asks for a run. In what may become a lull it waits for that.

@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 use super::{Finished, Pauses, patience};
+use crate::audio::Frame;
 use crate::clock::Mono;
 use crate::config::EndpointSettings;
 
@@ -44,6 +45,12 @@ pub struct Hearing {
     pub speech: f32,
     /// End of the last voiced 10 ms slice in this frame.
     pub voiced_end: Option<Mono>,
+}
+
+impl From<&Frame> for Hearing {
+    fn from(frame: &Frame) -> Self {
+        Hearing { start: frame.start, end: frame.end(), speech: frame.speech, voiced_end: frame.voiced_end }
+    }
 }
 
 /// Follows one turn's frames.

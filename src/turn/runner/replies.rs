@@ -40,9 +40,7 @@ impl Runner {
             hearing.push(frame);
             hearing.finished()
         });
-        let heard =
-            Hearing { start: frame.start, end: frame.end(), speech: frame.speech, voiced_end: frame.voiced_end };
-        self.step(Input::Frame { heard, finished });
+        self.step(Input::Frame { heard: Hearing::from(frame), finished });
         let speech_end = self.machine.ears().and_then(Endpointer::speech_end);
         if let Some(hearing) = self.hearing().filter(|_| speech_end.is_some()) {
             hearing.spoken(speech_end);
