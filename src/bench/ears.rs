@@ -28,8 +28,8 @@ const BEFORE: Duration = Duration::from_secs(1);
 const AFTER: Duration = Duration::from_millis(1_500);
 /// A run of the model that takes longer than this gives nothing.
 const LOST: Duration = Duration::from_secs(20);
-/// The silences that are tried, in ms.
-const SILENCES_MS: std::ops::RangeInclusive<u64> = 200..=1_000;
+/// The waits that are tried, in ms.
+const WAITS_MS: std::ops::RangeInclusive<u64> = 200..=1_000;
 const STEP_MS: usize = 50;
 
 /// A clip, as the endpointer hears it.
@@ -55,8 +55,9 @@ pub struct Ended {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Point {
-    /// `endpoint.silence`; `silence_min` is no longer than it, `silence_max` no shorter.
-    pub silence_ms: u64,
+    /// Where the words are heard `endpoint.silence_min`, with `silence` and `silence_max` no shorter than that; where they
+    /// are not `endpoint.silence`.
+    pub wait_ms: u64,
     /// Share of the pauses in which the turn ended, 0 to 1.
     pub false_cut_offs: f64,
     /// Acoustic end → verdict, median over the whole sentences.
@@ -177,30 +178,27 @@ impl Replay {
         replay
     }
 
-    /// What each silence does. `by_words`: see [`Heard::ended`]. Empty where there are no whole sentences or no pauses.
+    /// What each wait does. `by_words`: see [`Heard::ended`]. Empty where there are no whole sentences or no pauses.
     pub fn curve(&self, settings: &EndpointSettings, by_words: Option<Duration>) -> Vec<Point> {
         if self.paused.is_empty() {
             return Vec::new();
         }
-        let silences = SILENCES_MS.step_by(STEP_MS).map(Duration::from_millis);
-        silences.filter_map(|silence| self.point(settings, silence, by_words)).collect()
+        let waits = WAITS_MS.step_by(STEP_MS).map(Duration::from_millis);
+        waits.filter_map(|wait| self.point(settings, wait, by_words)).collect()
     }
 
-    /// What one silence does; none without whole sentences.
-    pub fn point(&self, settings: &EndpointSettings, silence: Duration, by_words: Option<Duration>) -> Option<Point> {
-        let settings = EndpointSettings {
-            silence,
-            silence_min: settings.silence_min.min(silence),
-            silence_max: settings.silence_max.max(silence),
-            ..settings.clone()
-        };
+    /// What one wait does; none without whole sentences.
+    pub fn point(&self, settings: &EndpointSettings, wait: Duration, by_words: Option<Duration>) -> Option<Point> {
+        let silence = if by_words.is_some() { settings.silence.max(wait) } else { wait };
+        let silence_max = settings.silence_max.max(silence);
+        let settings = EndpointSettings { silence, silence_min: wait, silence_max, ..settings.clone() };
         let ended = self.whole.iter().filter_map(|heard| heard.ended(&settings, by_words));
         let mut waits: Vec<f64> = ended.map(|ended| ended.endpoint_ms).collect();
         let cut = |(heard, resumes): &&(Heard, Duration)| {
             heard.ended(&settings, by_words).is_some_and(|ended| ended.speech_end < *resumes)
         };
         Some(Point {
-            silence_ms: silence.as_millis() as u64,
+            wait_ms: wait.as_millis() as u64,
             false_cut_offs: self.paused.iter().filter(cut).count() as f64 / self.paused.len().max(1) as f64,
             endpoint_ms: percentile(&mut waits, 50.0)?,
             endpoint_p95_ms: percentile(&mut waits, 95.0)?,
@@ -257,7 +255,7 @@ mod tests {
         let curve = replay.curve(&settings, None);
         assert_eq!(curve.len(), 17);
         assert!(curve.is_sorted_by(|a, b| a.endpoint_ms <= b.endpoint_ms && a.false_cut_offs >= b.false_cut_offs));
-        let at = |ms: u64| curve.iter().find(|point| point.silence_ms == ms).unwrap();
+        let at = |ms: u64| curve.iter().find(|point| point.wait_ms == ms).unwrap();
         assert_eq!((at(400).false_cut_offs, at(900).false_cut_offs), (1.0, 0.0));
         assert!((700.0..850.0).contains(&at(700).endpoint_ms), "{:?}", at(700));
         let no_pauses = Replay { paused: Vec::new(), ..replay };
@@ -297,7 +295,7 @@ mod tests {
         let ear: Arc<dyn Transcribe> = Arc::new(Ear(length(&sound).mul_f64(0.8)));
         let resumes = paused.resumes;
         let replay = Replay::listen([&sound].into_iter(), [paused].into_iter(), &settings, ear).await;
-        let point = |by_words| replay.point(&settings, settings.silence, by_words).unwrap();
+        let point = |by_words| replay.point(&settings, Duration::from_millis(300), by_words).unwrap();
         assert_eq!(point(None).false_cut_offs, 1.0, "silence alone");
         let ready = |ms| Some(Duration::from_millis(ms));
         assert_eq!(point(ready(500)).false_cut_offs, 0.0, "goes on after {resumes:?}");

@@ -1,5 +1,5 @@
-//! The picture of `--plot`: the median wait against the false cut-offs, one point for each `endpoint.silence`, with the
-//! words and by silence alone.
+//! The picture of `--plot`: the median wait against the false cut-offs, one point for each wait that ends a turn: with the
+//! words `endpoint.silence_min`, by silence alone `endpoint.silence`.
 //!
 //! The letters are a bitmap font inside the program, so that it needs no font of the system.
 
@@ -124,7 +124,7 @@ fn draw(curve: &Curve, report: &Report) -> Canvas {
     axes(to, &x, &y);
     text(
         to,
-        "The wait against false cut-offs, by endpoint.silence",
+        "The wait against false cut-offs, by the silence that ends a turn",
         (LEFT as i32, 18),
         &FONT_9X15_BOLD,
         Alignment::Left,
@@ -143,18 +143,18 @@ fn draw(curve: &Curve, report: &Report) -> Canvas {
         for point in points {
             let here = at(place(point));
             dot(to, here, 9, colour);
-            if point.silence_ms % 100 == 0 {
-                text(to, &point.silence_ms.to_string(), (here.x + 8, here.y - 18), &FONT_9X15, Alignment::Left);
+            if point.wait_ms % 100 == 0 {
+                text(to, &point.wait_ms.to_string(), (here.x + 8, here.y - 18), &FONT_9X15, Alignment::Left);
             }
         }
     }
-    for (left, colour, what) in [(400, CURVE, "with the words"), (600, ALONE, "silence alone")] {
+    for (left, colour, what) in [(440, CURVE, "with the words"), (620, ALONE, "silence alone")] {
         dot(to, Point::new(LEFT as i32 + left, 68), 9, colour);
         text(to, what, (LEFT as i32 + left + 12, 60), &FONT_9X15, Alignment::Left);
     }
     if let Some(place) = measured {
         dot(to, at(place), 13, MEASURED);
-        let said = format!("dot: whole turns at {} ms, measured", curve.silence_ms);
+        let said = format!("dot: whole turns, measured ({} to {} ms)", curve.measured_ms[0], curve.measured_ms[1]);
         dot(to, Point::new(LEFT as i32 + 6, 68), 13, MEASURED);
         text(to, &said, (LEFT as i32 + 20, 60), &FONT_9X15, Alignment::Left);
     }
@@ -204,7 +204,7 @@ mod tests {
     fn report() -> (Curve, Report) {
         let points = |fewer: u64| {
             let point = |n: u64| ears::Point {
-                silence_ms: n * 50,
+                wait_ms: n * 50,
                 false_cut_offs: (20 - n) as f64 / (16 * fewer) as f64,
                 endpoint_ms: n as f64 * 50.0 + 20.0,
                 endpoint_p95_ms: n as f64 * 50.0 + 40.0,
@@ -218,7 +218,7 @@ mod tests {
             sentences: 40,
             ready_ms: 630.0,
             rest_ms: 10.0,
-            silence_ms: 700,
+            measured_ms: [300, 700],
         };
         let mut endpoint = ModeFigures::default();
         endpoint.stages.insert("total_perceived_ms".into(), Figure { n: 20, p50: 1_250.0, ..Figure::default() });

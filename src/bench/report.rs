@@ -42,13 +42,13 @@ pub struct Report {
     pub curve: Option<Curve>,
 }
 
-/// The wait against the cut-offs over `endpoint.silence`: clips heard on injected time by VAD, Whisper and endpointer.
+/// The wait against the cut-offs over the endpoint's waits: clips heard on injected time by VAD, Whisper and endpointer.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Curve {
-    /// By rising silence, the words heard.
+    /// By rising `endpoint.silence_min`, the words heard.
     pub by_words: Vec<Point>,
-    /// By rising silence, nothing else.
+    /// By rising `endpoint.silence`, nothing else heard.
     pub by_silence: Vec<Point>,
     /// Sentences with a pause that each point heard.
     pub pauses: usize,
@@ -58,8 +58,8 @@ pub struct Curve {
     pub ready_ms: f64,
     /// What comes after both the endpoint and that, median of the measured turns.
     pub rest_ms: f64,
-    /// The setting of the measured turns.
-    pub silence_ms: u64,
+    /// `endpoint.silence_min` and `endpoint.silence` of the measured turns.
+    pub measured_ms: [u64; 2],
 }
 
 impl Curve {
@@ -173,7 +173,7 @@ impl Report {
             sentences: sentences.len(),
             ready_ms,
             rest_ms: (total - endpoint.max(ready_ms)).max(0.0),
-            silence_ms: settings.silence.as_millis() as u64,
+            measured_ms: [settings.silence_min, settings.silence].map(|wait| wait.as_millis() as u64),
         });
     }
 
@@ -215,7 +215,7 @@ mod tests {
         let mut figures = ModeFigures::default();
         figures.stages.insert("stt_ms".into(), Figure { n: 2, p50: 1.5, p95: 2.0, p99: 2.0, max: 2.0 });
         report.modes.insert(Mode::Endpoint, figures);
-        report.curve = Some(Curve { silence_ms: 700, ..Curve::default() });
+        report.curve = Some(Curve { measured_ms: [300, 700], ..Curve::default() });
         report.write(&path).unwrap();
         assert_eq!(Report::read(&path).unwrap(), report);
         let whole = std::fs::read_to_string(&path).unwrap();

@@ -113,20 +113,22 @@ fn mode_text(figures: &ModeFigures) -> String {
 
 fn curve_text(curve: &Curve) -> String {
     let mut out = format!(
-        "\nendpoint.silence, replayed: {} pauses and {} whole sentences heard on injected time by VAD, Whisper and endpointer; \
-         no turn was run for it.\nThe sound is ready after {:.0} ms and audible {:.0} ms after that and the endpoint, as \
-         measured at {} ms. Share of false cut-offs, wait P50 and P95 in ms.\n  {:>10}{:>26}{:>26}\n",
+        "\nThe endpoint's waits, replayed: {} pauses and {} whole sentences heard on injected time by VAD, Whisper and \
+         endpointer; no turn was run for it.\nThe sound is ready after {:.0} ms and audible {:.0} ms after that and the \
+         endpoint, as measured with silence_min {} ms and silence {} ms.\nWith the words the wait is silence_min (silence \
+         no shorter), else silence. False cut-offs, and the whole wait's P50 and P95 in ms.\n  {:>10}{:>26}{:>26}\n",
         curve.pauses,
         curve.sentences,
         curve.ready_ms,
         curve.rest_ms,
-        curve.silence_ms,
-        "silence",
+        curve.measured_ms[0],
+        curve.measured_ms[1],
+        "wait",
         "with the words",
         "silence alone"
     );
     for (words, alone) in curve.by_words.iter().zip(&curve.by_silence) {
-        let _ = write!(out, "  {:>7} ms", words.silence_ms);
+        let _ = write!(out, "  {:>7} ms", words.wait_ms);
         for point in [words, alone] {
             let (p50, p95) = (curve.total_ms(point.endpoint_ms), curve.total_ms(point.endpoint_p95_ms));
             let _ = write!(out, "{:>10.1} %{p50:>7.0}{p95:>7.0}", point.false_cut_offs * 100.0);
