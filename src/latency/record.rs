@@ -97,6 +97,8 @@ pub struct Facts {
     pub overruns: u64,
     /// The person went on speaking within 1.5 s of the commit.
     pub cut_off_suspected: bool,
+    /// How finished the words sounded that the turn ended by.
+    pub words_end: Option<&'static str>,
     /// What was said; only where the configuration asks for words.
     pub transcript: Option<String>,
     /// What was answered and heard; only where the configuration asks for words.
@@ -185,6 +187,10 @@ pub struct Record {
     pub overruns: u64,
     /// The person went on speaking within 1.5 s of the commit.
     pub cut_off_suspected: bool,
+    /// How finished the words sounded that the turn ended by: `sentence`, `unsure` or `open`; null where the button ended
+    /// it, and where they were not heard by then.
+    #[serde(default)]
+    pub words_end: Option<String>,
     /// What was said, where the configuration asks for words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub transcript: Option<String>,
@@ -237,6 +243,7 @@ impl Record {
             starved: facts.starved,
             overruns: facts.overruns,
             cut_off_suspected: facts.cut_off_suspected,
+            words_end: facts.words_end.map(str::to_owned),
             transcript: facts.transcript,
             reply: facts.reply,
         }

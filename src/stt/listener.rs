@@ -48,6 +48,13 @@ impl Listener {
         Listener { shared, work: Arc::new(cancel.drop_guard()) }
     }
 
+    /// Hears in silences and at the end alone: for a turn whose end no partial decides, where a run of the beat would only
+    /// be in the way of the last one.
+    pub fn without_beat(self) -> Listener {
+        self.shared.hearing().without_beat();
+        self
+    }
+
     /// Takes the turn's next sound: mono, 16 kHz, full scale 1.
     pub fn push(&self, samples: &[f32]) {
         self.shared.change(|hearing| hearing.push(samples));

@@ -105,8 +105,8 @@ struct Running {
 /// One turn's sound, and what was heard of it.
 pub(super) struct Hearing {
     partials: Partials,
-    /// New sound after which the steady beat hears again, in samples.
-    beat: usize,
+    /// New sound after which the steady beat hears again, in samples; none: there is no beat.
+    beat: Option<usize>,
     sound: Vec<f32>,
     /// The acoustic end so far; 0 while nobody has spoken.
     spoken: usize,
@@ -128,7 +128,7 @@ pub(super) struct Hearing {
 
 impl Hearing {
     pub(super) fn new(partials: Partials) -> Self {
-        let beat = if let Partials::Steady(beat) = partials { samples(beat) } else { 0 };
+        let beat = if let Partials::Steady(beat) = partials { Some(samples(beat)) } else { None };
         Self {
             partials,
             beat,
@@ -144,6 +144,10 @@ impl Hearing {
             kept: None,
             closed: false,
         }
+    }
+
+    pub(super) fn without_beat(&mut self) {
+        self.beat = None;
     }
 
     pub(super) fn push(&mut self, samples: &[f32]) {
@@ -222,8 +226,8 @@ impl Hearing {
                 return None;
             }
         };
-        if let Partials::Steady(beat) = self.partials {
-            self.beat = samples(beat.max(transcript.compute * SHARE));
+        if let (Partials::Steady(least), Some(beat)) = (self.partials, &mut self.beat) {
+            *beat = samples(least.max(transcript.compute * SHARE));
         }
         let before = self.newest.as_ref().map_or("", |newest| &newest.transcript.text);
         let stable_words = same_words(before, &transcript.text);
@@ -292,9 +296,7 @@ impl Hearing {
 
     /// The person speaks, and the steady beat asks for a run. In what may become a lull it waits for that.
     fn beaten(&self) -> bool {
-        matches!(self.partials, Partials::Steady(_))
-            && self.silence() < SPEAKING
-            && self.sound.len() - self.since >= self.beat
+        self.silence() < SPEAKING && self.beat.is_some_and(|beat| self.sound.len() - self.since >= beat)
     }
 
     fn covered(&self, covers: usize) -> bool {

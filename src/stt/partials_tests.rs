@@ -247,3 +247,13 @@ fn what_ended_as_a_sentence_long_ago_is_heard_no_more() {
     let whole = turn.end(turn.length, 0).unwrap();
     assert_eq!((whole.text.as_str(), whole.audio.as_millis()), ("A long story. And its end now.", 11_940));
 }
+
+#[test]
+fn without_the_beat_the_silence_is_still_heard() {
+    let mut turn = Turn::new(BEAT);
+    turn.hearing.without_beat();
+    turn.say(2_000);
+    assert_eq!(turn.begin(), None);
+    turn.wait(80);
+    assert_eq!(turn.begin(), Some(2_080));
+}

@@ -14,6 +14,17 @@ pub enum Finished {
     Open,
 }
 
+impl Finished {
+    /// As the record writes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Finished::Sentence => "sentence",
+            Finished::Unsure => "unsure",
+            Finished::Open => "open",
+        }
+    }
+}
+
 /// Words after which a sentence goes on, whatever mark is written.
 const OPEN_EN: &[&str] = &[
     "the", "a", "an", "and", "or", "but", "nor", "because", "if", "whether", "while", "although", "than", "my", "your",

@@ -17,7 +17,7 @@ const MIN_SPEECH: Duration = Duration::from_millis(48);
 const HYSTERESIS: f32 = 0.15;
 /// The VAD goes on scoring this long after the acoustic end (measured on the demo's questions: 80 to 130 ms). A frame
 /// that only this hangover calls speech does not begin the silence anew.
-const VAD_HANGOVER: Duration = Duration::from_millis(100);
+const VAD_HANGOVER: Duration = Duration::from_millis(150);
 /// A voiced slice this long after the last frame of speech is a noise, not a soft last consonant.
 const VOICED_TAIL: Duration = Duration::from_millis(150);
 
@@ -112,6 +112,11 @@ impl Endpointer {
     /// How finished the words sound that were heard up to the last speech; none: they are not known.
     pub fn sounds(&mut self, finished: Option<Finished>) {
         self.finished = finished;
+    }
+
+    /// As [`Endpointer::sounds`] was told last.
+    pub fn finished(&self) -> Option<Finished> {
+        self.finished
     }
 
     /// What was said must go on.

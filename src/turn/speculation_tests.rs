@@ -98,6 +98,7 @@ async fn a_sentence_heard_in_the_silence_is_answered_as_soon_as_the_sound_is_the
     rig.question().await;
     let record = rig.report().await.record;
     assert_eq!((&record.outcome, record.speculations), (&Outcome::Answered, 1));
+    assert_eq!(record.words_end.as_deref(), Some("sentence"));
     // Asked for after 160 ms of silence, heard in 50; the first text comes 100 ms later, the voice takes 10.
     let endpoint = record.endpoint_ms.unwrap();
     assert!((319.0..321.0).contains(&endpoint) && record.held_ms.unwrap() < 1.0, "{record:?}");

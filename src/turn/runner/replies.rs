@@ -10,13 +10,14 @@ use tokio_util::sync::CancellationToken;
 use super::Runner;
 use crate::audio::Frame;
 use crate::clock::Mono;
+use crate::config::WakeMode;
 use crate::stt::{Listener, SttError, Transcript};
 use crate::turn::answer::{self, Job, Teller};
 use crate::turn::guess::{Guess, Meter};
 use crate::turn::hearing::TurnHearing;
 use crate::turn::ledger::Ledger;
 use crate::turn::voice::TurnVoice;
-use crate::turn::{EndedBy, Endpointer, Hearing, Input, Phrase};
+use crate::turn::{EndedBy, Endpointer, Finished, Hearing, Input, Phrase};
 
 impl Runner {
     pub(super) fn listen(&mut self, turn: u64, wake: Mono) {
@@ -25,8 +26,10 @@ impl Runner {
         let since = self.silent_since.max(wake - self.settings.preroll);
         let frames: Vec<Frame> = self.preroll.since(since).cloned().collect();
         let (stt, tasks) = (self.stages.stt.clone(), self.tasks.clone());
+        let held = self.settings.rules.mode == WakeMode::Hold;
         let ledger = self.open(turn, wake);
-        ledger.hearing = Some(TurnHearing::new(Listener::start(stt, &ledger.cancel, &tasks)));
+        let listener = Listener::start(stt, &ledger.cancel, &tasks);
+        ledger.hearing = Some(TurnHearing::new(if held { listener.without_beat() } else { listener }));
         frames.iter().for_each(|frame| self.hear(frame));
     }
 
@@ -62,8 +65,10 @@ impl Runner {
         let now = self.now();
         let ears = self.machine.committed();
         let (speech_start, speech_end) = ears.map_or((None, None), |ears| (ears.speech_start(), ears.speech_end()));
+        let finished = ears.and_then(Endpointer::finished).filter(|_| by == EndedBy::Endpoint);
         let Some(ledger) = self.current.as_mut() else { return };
         ledger.facts.source = by.as_str().to_owned();
+        ledger.facts.words_end = finished.map(Finished::as_str);
         ledger.instants.commit = Some(now);
         ledger.instants.speech_start = speech_start;
         ledger.instants.speech_end = speech_end;
