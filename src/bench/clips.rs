@@ -62,7 +62,7 @@ impl Clips {
     pub fn read(folder: &Path) -> Result<Self, BenchError> {
         let lists = LISTS.map(|list| folder.join(list));
         let Some(path) = lists.into_iter().find(|path| path.is_file()) else {
-            let fault = "has neither clips.toml nor questions.toml; --clips names a folder like models/demo/questions";
+            let fault = "has neither clips.toml nor questions.toml; name a folder like models/demo/questions";
             return Err(BenchError::Clips { path: folder.to_owned(), fault: fault.to_owned() });
         };
         let fault = |fault: String| BenchError::Clips { path: path.clone(), fault };
@@ -140,7 +140,7 @@ mod tests {
     #[test]
     fn what_is_wrong_with_a_folder_is_said_in_one_line() {
         let missing = Clips::read(Path::new("/no/such/folder")).unwrap_err().to_string();
-        assert!(missing.contains("/no/such/folder") && missing.contains("--clips"), "{missing}");
+        assert!(missing.contains("/no/such/folder") && missing.contains("name a folder"), "{missing}");
         for (ends, words) in [("[250, 1200]", "outside"), ("[400, 250]", "does not rise"), ("[0]", "outside")] {
             let dir = folder("clips.toml", &format!("[[clip]]\n{ONE}word_ends_ms = {ends}\n"));
             let text = Clips::read(dir.path()).unwrap_err().to_string();

@@ -8,9 +8,9 @@ use indicatif::{ProgressBar, ProgressStyle};
 use log::LevelFilter;
 use serde_json::{Map, Value, json};
 
-use super::questions::{self, Question};
 use super::sim::pace;
 use super::{CliError, Exit, Global, logging, share, stdout};
+use crate::bench::{Clips, Sentence};
 use crate::claude::ApiKey;
 use crate::config::Config;
 use crate::daemon::{Rig, RigOptions, Spoken};
@@ -46,7 +46,7 @@ pub struct DemoArgs {
 
 /// One question, answered.
 struct Turn {
-    question: Question,
+    question: Sentence,
     spoken: Spoken,
     wav: PathBuf,
 }
@@ -64,7 +64,7 @@ pub fn run(args: DemoArgs, global: &Global) -> Result<(), CliError> {
         Some(folder) => folder.clone(),
         None => share::find("models/demo/questions")?,
     };
-    let questions = questions::read(&folder)?;
+    let questions = Clips::read(&folder)?.sentences;
     let out = args.out.clone().unwrap_or_else(|| share::output_folder("demo"));
     std::fs::create_dir_all(&out)
         .map_err(|error| CliError::new(Exit::Failed, format!("{}: {error}; name another --out", out.display())))?;
@@ -90,7 +90,7 @@ async fn play(
     args: &DemoArgs,
     global: &Global,
     mut config: Config,
-    questions: Vec<Question>,
+    questions: Vec<Sentence>,
     out: &Path,
 ) -> Result<Vec<Turn>, CliError> {
     let (key, sim) = if args.live {
@@ -111,7 +111,7 @@ async fn play(
     let mut turns = Vec::with_capacity(count);
     for (index, question) in questions.into_iter().enumerate() {
         progress.set_message(format!("question {} of {count}", index + 1));
-        let spoken = rig.ask(question.clip.clone()).await?;
+        let spoken = rig.ask(question.sound.clone()).await?;
         let wav = out.join(format!("answer-{}.wav", index + 1));
         spoken.recording.write(&wav).map_err(|error| CliError::new(Exit::Failed, error))?;
         let turn = Turn { question, spoken, wav };

@@ -8,7 +8,6 @@ mod demo;
 mod exit;
 mod latency;
 mod logging;
-mod questions;
 mod run;
 mod say;
 mod share;

@@ -51,7 +51,9 @@ impl Clip {
             hound::Error::IoError(e) if matches!(e.kind(), ErrorKind::UnexpectedEof | ErrorKind::Other) => {
                 fault("is cut off: there is less in it than a WAV file of its header has".into())
             }
-            hound::Error::IoError(e) => fault(format!("cannot be read: {e}")),
+            hound::Error::IoError(e) => {
+                fault(format!("cannot be read: {e}; name a recording that is there and may be read"))
+            }
             hound::Error::FormatError(what) => fault(format!("is not a WAV file that can be read: {what}")),
             other => fault(format!("cannot be read: {other}; PCM of 8 to 32 bits and 32-bit float can")),
         };
