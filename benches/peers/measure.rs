@@ -114,7 +114,7 @@ impl Track {
                 }
             }
             if after >= part.end + PAUSE
-                && let Some(last) = heard(part.clone()).last()
+                && let Some(last) = heard(part.clone()).next_back()
             {
                 let mut end = last.end;
                 for frame in heard(part.end..after) {
