@@ -42,7 +42,7 @@ pub fn run(silero: &Path, library: &Path) -> Result<(), Box<dyn Error>> {
         tracks.push((scene, [("earshot", earshot), ("Silero", silero)]));
     }
 
-    println!("\n| {} turns with a pause, in each room | {HEAD}", speech.turns.len());
+    println!("\n| {} turns with a pause, in each room {HEAD}", speech.turns.len());
     println!("|---|---|---|---|---|---|---|---|---|---|");
     for (scene, tracks) in tracks.iter().filter(|(scene, _)| scene.spoken) {
         for (name, track) in tracks {
