@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup build demo test check bench bench-models models-demo install uninstall clean
+.PHONY: help setup build demo test check bench bench-models bench-peers models-demo install uninstall clean
 
 # Rust as rustup puts it, also in a shell that has not read its profile.
 export PATH := $(PATH):$(or $(CARGO_HOME),$(HOME)/.cargo)/bin
@@ -55,6 +55,9 @@ bench-models: ## Make models of random weights at real sizes (1.1 GB in target/b
 	        cp benches/models/requirements.txt $(bench_venv)/; } || exit; \
 	fi; \
 	$$python benches/models/make $(ARGS)
+
+bench-peers: setup build ## Compare with whisper.cpp, Piper and Silero, in turns (a part of it: ARGS="hearing")
+	@benches/peers/make $(ARGS)
 
 models-demo: build ## Train the demo's models anew (two hours; ARGS="--install" puts them into models/demo)
 	@models/demo/train/make $(ARGS)
