@@ -12,11 +12,13 @@
 //!   resampling, VAD.
 //! * [`wake`]: the button, the status LED and the mute line.
 //! * [`stt`]: Whisper, warm on its own thread.
+//! * [`prosody`]: Smart Turn, optional: does the sound of a pause say that the speaker has finished?
 //! * [`claude`]: request and prefix, connection, SSE parser, stream, cache keeping, conversation memory.
 //! * [`tts`]: splitter, VITS by ONNX Runtime, espeak-ng, levelling and joints.
 //! * [`turn`]: the state machine of a turn, pure, with time injected; and the runner that moves sound and words for it.
 //! * [`latency`]: instants, the record, and its ways out (journal, JSON, spool).
 //! * [`daemon`]: what `elio run` starts and stops: sd_notify, watchdog, signals, control socket.
+//! * `onnx`: ONNX Runtime, for the rooms with networks of their own.
 //! * [`models`]: the manifest, and verification against it.
 //! * [`sim`]: the simulated Claude API, for the demo, the benches and the tests.
 //! * [`bench`]: many turns on recorded speech, and what each stage took; false cut-offs; comparison and picture.
@@ -30,6 +32,8 @@ pub mod config;
 pub mod daemon;
 pub mod latency;
 pub mod models;
+mod onnx;
+pub mod prosody;
 pub mod sim;
 pub mod stt;
 pub mod tts;

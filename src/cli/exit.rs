@@ -6,6 +6,7 @@ use crate::claude::{ApiKind, ClaudeError};
 use crate::config::Faults;
 use crate::daemon::{EngineError, RigError, ServiceError};
 use crate::models::ModelError;
+use crate::prosody::ProsodyError;
 use crate::stt::SttError;
 use crate::tts::TtsError;
 
@@ -112,11 +113,12 @@ fn of_claude(error: &ClaudeError) -> Exit {
 
 fn of_engine(error: &EngineError) -> Exit {
     match error {
-        EngineError::Model(error) => of_model(error),
+        EngineError::Model(error) | EngineError::TurnModel(error) => of_model(error),
         EngineError::Stt(error) => of_stt(error),
         EngineError::Tts(error) => of_tts(error),
         EngineError::Claude(error) => of_claude(error),
-        EngineError::Thread(_) => Exit::Failed,
+        EngineError::Prosody(ProsodyError::Runtime(_) | ProsodyError::Model { .. }) => Exit::Config,
+        EngineError::Prosody(_) | EngineError::Thread(_) => Exit::Failed,
     }
 }
 

@@ -180,6 +180,11 @@ pub struct EndpointSettings {
     pub max_turn: Duration,
     /// VAD score from 0 to 1 at which a frame counts as speech.
     pub threshold: f32,
+    /// Turn model, a name of the manifest or a path: where it hears that the speaker goes on, words that end like a
+    /// sentence get `silence` and not `silence_min`. None: the words alone decide.
+    pub turn_model: Option<String>,
+    /// Probability from 0 to 1, as the turn model gives it, up to which it hears that the speaker goes on.
+    pub turn_threshold: f32,
 }
 
 /// `[speculation]`

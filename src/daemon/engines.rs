@@ -1,11 +1,14 @@
 //! The warm engines of a speaker: Whisper, the voices, Claude's client. Built once, from a checked configuration.
 
+use std::sync::Arc;
+
 use thiserror::Error;
 
 use crate::claude::{ApiKey, Claude, ClaudeError, Prefix};
 use crate::clock::Mono;
 use crate::config::{Config, Language, TtsSettings};
-use crate::models::{ModelError, Models, WhisperModel};
+use crate::models::{ModelError, Models, TurnModel, WhisperModel};
+use crate::prosody::{self, Prosody, ProsodyError, SmartTurn};
 use crate::stt::{SttError, Whisper};
 use crate::tts::{Tts, TtsError, voice_name};
 use crate::turn::Phrase;
@@ -22,6 +25,12 @@ pub enum EngineError {
     /// A voice cannot be loaded.
     #[error(transparent)]
     Tts(#[from] TtsError),
+    /// The turn model is missing or is not what the manifest says.
+    #[error("endpoint.turn_model: {0}; or leave the key out")]
+    TurnModel(ModelError),
+    /// The turn model cannot be loaded.
+    #[error(transparent)]
+    Prosody(#[from] ProsodyError),
     /// No key, or Claude's client cannot be built.
     #[error(transparent)]
     Claude(#[from] ClaudeError),
@@ -35,6 +44,8 @@ pub enum EngineError {
 pub struct Engines {
     /// Hearing.
     pub whisper: Whisper,
+    /// The turn model, where one is configured.
+    pub smart_turn: Option<SmartTurn>,
     /// The voices.
     pub tts: Tts,
     /// Claude.
@@ -48,11 +59,23 @@ impl Engines {
         // Everything that can be refused cheaply is, before seconds are spent on loading.
         let whisper_model = models.whisper(&config.stt.model)?;
         let claude = Claude::new(&config.claude, key, Prefix::new(&config.claude, &config.language.listen)?)?;
+        let turn_model = match &config.endpoint.turn_model {
+            Some(name) => Some(models.turn(name).map_err(EngineError::TurnModel)?),
+            None => None,
+        };
         let (whisper, tts) = tokio::join!(load_whisper(config, whisper_model), start_tts(config, models));
-        let engines = Engines { whisper: whisper?, tts: tts?, claude };
+        let (whisper, tts) = (whisper?, tts?);
+        // Beside those it would measure their warm-up and not its own speed.
+        let smart_turn = start_smart_turn(config, turn_model).await?;
+        let engines = Engines { whisper, smart_turn, tts, claude };
         // After the warm-up, and behind all that is asked of the voice: nobody waits for it.
         engines.tts.keep(Phrase::lines());
         Ok(engines)
+    }
+
+    /// The turn model, as a turn asks it.
+    pub fn prosody(&self) -> Option<Arc<dyn Prosody>> {
+        self.smart_turn.clone().map(|model| Arc::new(model) as Arc<dyn Prosody>)
     }
 }
 
@@ -70,6 +93,23 @@ async fn load_whisper(config: &Config, model: WhisperModel) -> Result<Whisper, E
     let whisper = blocking(move || Ok(Whisper::start(&settings, model, &listen)?)).await?;
     log::info!("hearing is warm after {:.0} ms: {}", Mono::now().ms_since(begun), whisper.name());
     Ok(whisper)
+}
+
+async fn start_smart_turn(config: &Config, model: Option<TurnModel>) -> Result<Option<SmartTurn>, EngineError> {
+    let Some(model) = model else { return Ok(None) };
+    let library = config.tts.onnxruntime.clone();
+    let started = blocking(move || Ok(SmartTurn::start(model, library.as_deref())?)).await?;
+    let silence_min = config.endpoint.silence_min;
+    let needed = prosody::AFTER + started.run();
+    if needed > silence_min {
+        log::warn!(
+            "endpoint.turn_model: its verdict comes after {:.0} ms of silence, and endpoint.silence_min is {:.0} ms: it \
+             comes too late where that long a silence ends a turn",
+            needed.as_secs_f64() * 1e3,
+            silence_min.as_secs_f64() * 1e3
+        );
+    }
+    Ok(Some(started))
 }
 
 async fn start_tts(config: &Config, models: Models) -> Result<Tts, EngineError> {

@@ -114,6 +114,7 @@ impl Rig {
         let (_no_reload, settings) = unbounded_channel();
         let stages = Stages {
             stt: Arc::new(engines.whisper.clone()),
+            prosody: engines.prosody(),
             claude: Arc::new(engines.claude.clone()),
             tts: Arc::new(engines.tts.clone()),
             player: playback.clone(),

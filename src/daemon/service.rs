@@ -113,6 +113,7 @@ pub async fn run(config: Config, options: ServiceOptions) -> Result<(), ServiceE
     let prefix = format!("{:x}", jiff::Timestamp::now().as_millisecond());
     let stages = Stages {
         stt: Arc::new(engines.whisper.clone()),
+        prosody: engines.prosody(),
         claude: Arc::new(engines.claude.clone()),
         tts: Arc::new(engines.tts.clone()),
         player: playback.clone(),

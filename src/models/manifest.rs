@@ -57,6 +57,8 @@ pub enum Kind {
         #[serde(default)]
         espeak: BTreeMap<Language, String>,
     },
+    /// A Smart Turn v3 network in ONNX.
+    Turn,
 }
 
 /// Whose interface a voice has.
@@ -119,6 +121,7 @@ impl Entry {
             Kind::Voice { .. } if !(files.len() == 2 && files[0].ends_with(".onnx") && files[1].ends_with(".json")) => {
                 return Err("a voice has two files, the .onnx and then its .json".into());
             }
+            Kind::Turn if files.len() != 1 => return Err("a turn model has one file".into()),
             _ => {}
         }
         for file in &self.files {
@@ -168,6 +171,7 @@ mod tests {
             (format!("{WHISPER}[[model.file]]\nfile='b'\nsize=1\n"), "model w: b: size and sha256"),
             (format!("{WHISPER}[[model.file]]\nfile='b'\nsize=1\nsha256='AB'\n"), "model w: b: sha256 is 64"),
             (format!("{WHISPER}{file}{file}"), "model w: Whisper has one file"),
+            (format!("{}{file}{file}", WHISPER.replace("whisper", "turn")), "model w: a turn model has one file"),
             ("[[model]]\nname='w'\nkind='oracle'\n".to_string(), "line 1: "),
             ("[[model]\n".to_string(), "line 1: "),
         ] {

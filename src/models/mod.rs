@@ -109,6 +109,15 @@ pub struct VoiceModel {
     files: [Found; 2],
 }
 
+/// A turn model whose file is there and begins as it should.
+#[derive(Clone, Debug)]
+pub struct TurnModel {
+    /// Its name in the manifest, or the path that was given.
+    pub name: String,
+    /// The network.
+    pub onnx: PathBuf,
+}
+
 /// A file that was found, with what the manifest says of it.
 #[derive(Clone, Debug)]
 struct Found {
@@ -194,12 +203,7 @@ impl Models {
         };
         let name = entry.map_or(name_or_path, |e| &e.name).to_owned();
         let onnx = check_size(onnx, entry.map(|e| &e.files[0]))?;
-        // The first field of an ONNX model is its IR version, a varint: tag 0x08, then a small number.
-        match head(&onnx.path)?[..] {
-            [0x08, 1..=0x20, ..] => {}
-            [] => return Err(bad(&onnx.path, "is empty: replace it".into())),
-            _ => return Err(bad(&onnx.path, "is not an ONNX model: replace it".into())),
-        }
+        check_onnx(&onnx.path)?;
         let json = check_size(json, entry.map(|e| &e.files[1]))?;
         if !head(&json.path)?.trim_ascii_start().starts_with(b"{") {
             return Err(bad(&json.path, "is not a JSON object: replace it".into()));
@@ -219,6 +223,18 @@ impl Models {
             espeak,
             files: [onnx, json],
         })
+    }
+
+    /// Opens a turn model by its name in the manifest or by the path of its ONNX file.
+    pub fn turn(&self, name_or_path: &str) -> Result<TurnModel, ModelError> {
+        let turns = |entry: &&Entry| matches!(entry.kind, Kind::Turn);
+        let (entry, path) = match self.manifest.models.iter().filter(turns).find(|e| e.name == name_or_path) {
+            Some(entry) => (Some(entry), self.find(entry, &entry.files[0])?),
+            None => (None, self.as_path(name_or_path, turns)?),
+        };
+        let onnx = check_size(path, entry.map(|e| &e.files[0]))?.path;
+        check_onnx(&onnx)?;
+        Ok(TurnModel { name: name_or_path.to_owned(), onnx })
     }
 
     /// Looks for a file of the manifest in the folders of models.
@@ -302,6 +318,15 @@ fn check_size(path: PathBuf, entry: Option<&FileEntry>) -> Result<Found, ModelEr
         }
     }
     Ok(Found { path, sha256: entry.and_then(|e| e.sha256.clone()) })
+}
+
+/// The first field of an ONNX model is its IR version, a varint: tag 0x08, then a small number.
+fn check_onnx(path: &Path) -> Result<(), ModelError> {
+    match head(path)?[..] {
+        [0x08, 1..=0x20, ..] => Ok(()),
+        [] => Err(bad(path, "is empty: replace it".into())),
+        _ => Err(bad(path, "is not an ONNX model: replace it".into())),
+    }
 }
 
 /// The JSON that belongs to an ONNX file given by path.

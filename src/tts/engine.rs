@@ -8,18 +8,18 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
-use super::error::{TtsError, one_line};
+use super::error::TtsError;
 use super::espeak::{self, Espeak};
 use super::pace::{Measured, Pace};
 use super::phonemes::Phonemizer;
 use super::pronounce::pronounce;
 use super::ready::{Line, Ready};
-use super::stop::Stop;
 use super::voice::{self, Voice};
-use super::{Pause, Spoken, Utterance, VoiceFigures, WarmFigures, runtime, sound};
+use super::{Pause, Spoken, Utterance, VoiceFigures, WarmFigures, sound};
 use crate::clock::Mono;
 use crate::config::{Language, TtsSettings};
 use crate::models::VoiceModel;
+use crate::onnx::{self, Stop, one_line};
 
 /// What the thread is asked.
 pub(super) enum Message {
@@ -115,7 +115,8 @@ impl Engine {
                 Some(index) => index,
                 None => {
                     let from = Mono::now();
-                    let environment = runtime::environment(engine.settings.onnxruntime.as_deref())?;
+                    let environment =
+                        onnx::environment(engine.settings.onnxruntime.as_deref()).map_err(TtsError::Runtime)?;
                     let voice = Voice::load(&environment, model, &engine.settings)?;
                     figures.push(VoiceFigures {
                         name: voice.name.clone(),

@@ -34,13 +34,3 @@ pub enum TtsError {
     #[error("the voice's thread has ended: restart elio")]
     Gone,
 }
-
-/// Squeezes a message of several lines (ONNX Runtime's, espeak-ng's) into one, at most some 300 characters long.
-pub(super) fn one_line(message: impl std::fmt::Display) -> String {
-    let message = message.to_string();
-    let line = message.split_whitespace().collect::<Vec<_>>().join(" ");
-    match line.char_indices().nth(300) {
-        Some((at, _)) => format!("{}…", &line[..at]),
-        None => line,
-    }
-}

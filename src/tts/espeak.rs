@@ -6,7 +6,8 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use super::error::{TtsError, one_line};
+use super::error::TtsError;
+use crate::onnx::one_line;
 
 /// The name of this voice in the configuration.
 pub(super) const NAME: &str = "espeak-ng";

@@ -11,10 +11,8 @@ mod pace;
 mod phonemes;
 mod pronounce;
 mod ready;
-mod runtime;
 mod sound;
 mod splitter;
-mod stop;
 mod voice;
 
 use std::collections::BTreeMap;
@@ -30,12 +28,12 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::Mono;
 use crate::config::{Language, Provider, TtsSettings};
 use crate::models::VoiceModel;
+use crate::onnx::Stop;
 use engine::{Engine, Job, Message};
 pub use error::TtsError;
 pub use pace::Pace;
 use ready::Ready;
 pub use splitter::{Chunk, Pause, Splitter};
-use stop::Stop;
 
 /// A chunk to speak.
 #[derive(Clone, Debug)]

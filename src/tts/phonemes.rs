@@ -13,8 +13,9 @@ use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use super::error::{TtsError, one_line};
+use super::error::TtsError;
 use crate::clock::Mono;
+use crate::onnx::one_line;
 
 /// Two phonemes written as phonemes: no text can ask for them, for its brackets are taken away.
 const BELL: &str = "[[ZZ]]";

@@ -6,10 +6,10 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::pace::Pace;
-use super::stop::Stop;
 use super::{Spoken, Utterance};
 use crate::clock::Mono;
 use crate::config::Language;
+use crate::onnx::Stop;
 
 /// Samples that are kept at most: 8 MB, some 90 s at 22 kHz. The lines of both languages take about 60 s.
 const KEPT: usize = 2_000_000;

@@ -21,6 +21,7 @@ use crate::claude::{
 };
 use crate::clock::{Clock, Mono};
 use crate::config::Language;
+use crate::prosody::Prosody;
 use crate::stt::{SttError, Transcribe, Transcript};
 use crate::tts::{Chunk, Pause, Speak, Splitter, Utterance};
 
@@ -32,6 +33,8 @@ const PATIENCE: Duration = Duration::from_millis(20);
 pub struct Stages {
     /// Hearing.
     pub stt: Arc<dyn Transcribe>,
+    /// The turn model; none: the words alone say whether the person has finished.
+    pub prosody: Option<Arc<dyn Prosody>>,
     /// Claude.
     pub claude: Arc<dyn Answerer>,
     /// The voice.

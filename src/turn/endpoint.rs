@@ -191,6 +191,8 @@ mod tests {
                 no_speech: Duration::from_secs(6),
                 max_turn: Duration::from_secs(30),
                 threshold: 0.5,
+                turn_model: None,
+                turn_threshold: 0.5,
             };
             let now = Mono::from_nanos(10_000_000_000);
             Room { ears: Endpointer::new(settings, now, Pauses::default()), now }

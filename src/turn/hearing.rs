@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::veto::Veto;
 use super::{Finished, how_finished};
 use crate::audio::{FRAME, Frame, RATE};
 use crate::clock::Mono;
@@ -13,25 +14,34 @@ const TAIL: Duration = Duration::from_millis(240);
 /// One turn's sound, from the pre-roll to the commit.
 pub(super) struct TurnHearing {
     listener: Listener,
+    /// The turn model's, where there is one and the silence decides.
+    veto: Option<Veto>,
     /// Samples so far, and the capture time of the last one's end.
     samples: usize,
     newest: Option<Mono>,
 }
 
 impl TurnHearing {
-    pub(super) fn new(listener: Listener) -> Self {
-        Self { listener, samples: 0, newest: None }
+    pub(super) fn new(listener: Listener, veto: Option<Veto>) -> Self {
+        Self { listener, veto, samples: 0, newest: None }
     }
 
     pub(super) fn push(&mut self, frame: &Frame) {
         self.listener.push(&frame.samples);
+        if let Some(veto) = &mut self.veto {
+            veto.push(&frame.samples);
+        }
         self.samples += frame.samples.len();
         self.newest = Some(frame.end());
     }
 
     /// The acoustic end as it is known by now.
-    pub(super) fn spoken(&self, speech_end: Option<Mono>) {
-        self.listener.spoken(self.place(speech_end));
+    pub(super) fn spoken(&mut self, speech_end: Option<Mono>) {
+        let spoken = self.place(speech_end);
+        self.listener.spoken(spoken);
+        if let Some(veto) = &mut self.veto {
+            veto.silence(self.samples - spoken);
+        }
     }
 
     /// The button was let go.
@@ -44,10 +54,12 @@ impl TurnHearing {
         self.listener.go_on();
     }
 
-    /// How finished all that was said sounds; none: it is not heard yet.
-    pub(super) fn finished(&self) -> Option<Finished> {
+    /// How finished all that was said sounds, to its words and, where there is a turn model, to its prosody; none: it is
+    /// not heard yet.
+    pub(super) fn finished(&mut self) -> Option<Finished> {
         let heard = self.listener.settled()?.transcript;
-        Some(how_finished(&heard.text, heard.language))
+        let words = how_finished(&heard.text, heard.language);
+        Some(self.veto.as_mut().map_or(words, |veto| veto.weigh(words)))
     }
 
     /// The words up to `speech_end`; none: nobody spoke, and all of the sound is heard.
@@ -83,6 +95,7 @@ impl TurnHearing {
     }
 }
 
-fn samples(time: Duration) -> usize {
+/// A length in samples.
+pub(super) fn samples(time: Duration) -> usize {
     (time.as_secs_f64() * f64::from(RATE)).round() as usize
 }

@@ -12,6 +12,8 @@ fn settings() -> EndpointSettings {
         no_speech: Duration::from_secs(6),
         max_turn: Duration::from_secs(30),
         threshold: 0.5,
+        turn_model: None,
+        turn_threshold: 0.5,
     }
 }
 

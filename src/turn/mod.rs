@@ -16,6 +16,7 @@ mod machine;
 mod patience;
 mod phrases;
 mod runner;
+mod veto;
 mod visible;
 mod voice;
 

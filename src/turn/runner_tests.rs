@@ -15,6 +15,7 @@ use crate::claude::{
 use crate::clock::Clock;
 use crate::config::{EndpointSettings, SpeculationSettings, WakeMode};
 use crate::latency::Instants;
+use crate::prosody::{Prosody, ProsodyError};
 use crate::stt::{Clip, Partials, SttError, Transcribe, Transcript};
 use crate::tts::{Speak, Spoken, TtsError, Utterance};
 use crate::turn::{Phrase, Player};
@@ -49,6 +50,8 @@ struct Fakes {
     /// The speaker is away: what is played ends unheard.
     speakerless: Mutex<bool>,
     partials: Mutex<Partials>,
+    /// What the turn model hears of the next pauses, in order; then that the person has finished.
+    prosody: Mutex<VecDeque<f32>>,
     /// Length of each clip that was to be heard, in samples.
     clips: Mutex<Vec<usize>>,
     /// As often as this the voice speaks before it fails for one text.
@@ -89,6 +92,16 @@ impl Transcribe for Fakes {
 
     fn partials(&self) -> Partials {
         *self.partials.lock().unwrap()
+    }
+}
+
+impl Prosody for Fakes {
+    fn finished(&self, _sound: Vec<f32>) -> BoxFuture<'static, Result<f32, ProsodyError>> {
+        let probability = self.prosody.lock().unwrap().pop_front().unwrap_or(1.0);
+        Box::pin(async move {
+            tokio::time::sleep(Duration::from_millis(30)).await;
+            Ok(probability)
+        })
     }
 }
 
@@ -264,6 +277,8 @@ fn rules(mode: WakeMode, tries: u32) -> Rules {
         no_speech: Duration::from_secs(6),
         max_turn: Duration::from_secs(30),
         threshold: 0.5,
+        turn_model: None,
+        turn_threshold: 0.5,
     };
     let speculation = SpeculationSettings { tries, after: Duration::from_millis(150), daily_tokens: 1_000 };
     Rules { mode, grace: Duration::from_millis(120), endpoint, speculation }
@@ -299,6 +314,7 @@ impl Rig {
             voiceless: Mutex::new(false),
             speakerless: Mutex::new(false),
             partials: Mutex::new(Partials::Off),
+            prosody: Mutex::default(),
             clips: Mutex::default(),
             speaks: Mutex::new(None),
             asked: Mutex::default(),
@@ -310,6 +326,7 @@ impl Rig {
         });
         let stages = Stages {
             stt: fakes.clone(),
+            prosody: Some(fakes.clone()),
             claude: fakes.clone(),
             tts: fakes.clone(),
             player: fakes.clone(),

@@ -119,3 +119,34 @@ async fn half_a_sentence_heard_in_the_silence_is_waited_for() {
     assert_eq!((&record.outcome, record.speculations), (&Outcome::Answered, 1));
     assert!(record.llm_lead_ms.unwrap() > 300.0, "the answer was prepared in the last part of the wait: {record:?}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_sentence_whose_sound_goes_on_is_waited_for_like_one_that_does_not_tell() {
+    let mut rig = Rig::speculating(WakeMode::Press, 1_000);
+    *rig.fakes.partials.lock().unwrap() = Partials::Pauses;
+    *rig.fakes.hears.lock().unwrap() = Ok("Quelle heure est-il ?");
+    rig.fakes.prosody.lock().unwrap().push_back(0.2);
+    rig.question().await;
+    let record = rig.report().await.record;
+    let endpoint = record.endpoint_ms.unwrap();
+    assert!((700.0..720.0).contains(&endpoint), "{record:?}");
+    assert_eq!((&record.outcome, record.speculations), (&Outcome::Answered, 1), "the answer was prepared all the same");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_sound_said_of_one_pause_is_forgotten_in_the_next() {
+    let mut rig = Rig::speculating(WakeMode::Press, 1_000);
+    *rig.fakes.partials.lock().unwrap() = Partials::Pauses;
+    *rig.fakes.hears.lock().unwrap() = Ok("Quelle heure est-il ?");
+    rig.fakes.prosody.lock().unwrap().push_back(0.2);
+    rig.press().await;
+    rig.hear(960, 0.9).await;
+    rig.hear(400, 0.0).await;
+    assert_eq!(*rig.visible.borrow(), Visible::Listening, "cut off");
+    rig.hear(480, 0.9).await;
+    rig.hear(720, 0.0).await;
+    let record = rig.report().await.record;
+    // A person who has just paused for 400 ms is given a quarter more.
+    let endpoint = record.endpoint_ms.unwrap();
+    assert!((495.0..520.0).contains(&endpoint), "{record:?}");
+}

@@ -18,10 +18,10 @@ use ort::environment::Environment;
 use ort::session::{NoSelectedOutputs, RunOptions, Session, SessionInputValue};
 use ort::value::Tensor;
 
-use super::error::{TtsError, one_line};
-use super::runtime;
+use super::error::TtsError;
 use crate::config::{Language, Provider, TtsSettings};
 use crate::models::{VoiceKind, VoiceModel};
+use crate::onnx::{self, one_line};
 
 /// A loaded voice.
 pub(super) struct Voice {
@@ -85,7 +85,7 @@ impl Voice {
         let style = front.style_mut();
         style.length /= settings.speed;
         let (session, provider) =
-            runtime::session(environment, &model.onnx, settings.threads, settings.provider).map_err(fault)?;
+            onnx::session(environment, &model.onnx, settings.threads, settings.provider).map_err(fault)?;
         let names: Vec<&str> = session.inputs().iter().map(|input| input.name()).collect();
         let inputs = inputs(&names, model.kind).map_err(fault)?;
         front.check(inputs.iter().any(|(_, input)| *input == Input::Speaker)).map_err(fault)?;

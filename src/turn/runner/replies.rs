@@ -16,8 +16,9 @@ use crate::turn::answer::{self, Job, Teller};
 use crate::turn::guess::{Guess, Meter};
 use crate::turn::hearing::TurnHearing;
 use crate::turn::ledger::Ledger;
+use crate::turn::veto::Veto;
 use crate::turn::voice::TurnVoice;
-use crate::turn::{EndedBy, Endpointer, Finished, Hearing, Input, Phrase};
+use crate::turn::{EndedBy, Endpointer, Finished, Hearing, Input, Phrase, Rules};
 
 impl Runner {
     pub(super) fn listen(&mut self, turn: u64, wake: Mono) {
@@ -26,10 +27,15 @@ impl Runner {
         let since = self.silent_since.max(wake - self.settings.preroll);
         let frames: Vec<Frame> = self.preroll.since(since).cloned().collect();
         let (stt, tasks) = (self.stages.stt.clone(), self.tasks.clone());
-        let held = self.settings.rules.mode == WakeMode::Hold;
+        let Rules { mode, endpoint, .. } = &self.settings.rules;
+        let held = *mode == WakeMode::Hold;
+        // In hold mode the button says when the person has finished.
+        let model = self.stages.prosody.clone().filter(|_| !held);
+        let veto = model.map(|model| Veto::new(model, endpoint.turn_threshold));
         let ledger = self.open(turn, wake);
         let listener = Listener::start(stt, &ledger.cancel, &tasks);
-        ledger.hearing = Some(TurnHearing::new(if held { listener.without_beat() } else { listener }));
+        let listener = if held { listener.without_beat() } else { listener };
+        ledger.hearing = Some(TurnHearing::new(listener, veto));
         frames.iter().for_each(|frame| self.hear(frame));
     }
 
@@ -38,8 +44,7 @@ impl Runner {
         if self.machine.ears().is_none() {
             return;
         }
-        let hearing = self.current.as_mut().and_then(|ledger| ledger.hearing.as_mut());
-        let finished = hearing.and_then(|hearing| {
+        let finished = self.hearing().and_then(|hearing| {
             hearing.push(frame);
             hearing.finished()
         });
@@ -57,8 +62,8 @@ impl Runner {
         }
     }
 
-    fn hearing(&self) -> Option<&TurnHearing> {
-        self.current.as_ref()?.hearing.as_ref()
+    fn hearing(&mut self) -> Option<&mut TurnHearing> {
+        self.current.as_mut()?.hearing.as_mut()
     }
 
     pub(super) fn commit(&mut self, turn: u64, by: EndedBy) {

@@ -10,7 +10,7 @@ use ort::logging::LogLevel;
 use ort::session::Session;
 use ort::session::builder::GraphOptimizationLevel;
 
-use super::error::{TtsError, one_line};
+use super::one_line;
 use crate::config::Provider;
 
 const LIBRARY: &str = "libonnxruntime.so";
@@ -18,8 +18,9 @@ const LIBRARY: &str = "libonnxruntime.so";
 /// ONNX Runtime allows one environment in a process, made once: here it stays.
 static ENVIRONMENT: Mutex<Option<Environment>> = Mutex::new(None);
 
-/// Opens libonnxruntime at `configured`, or where it is found; the first time decides for the process.
-pub(super) fn environment(configured: Option<&Path>) -> Result<Environment, TtsError> {
+/// Opens libonnxruntime at `configured`, or where it is found; the first time decides for the process. The error names
+/// the key or the file, and the mend.
+pub(crate) fn environment(configured: Option<&Path>) -> Result<Environment, String> {
     let mut environment = ENVIRONMENT.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(environment) = &*environment {
         return Ok(environment.clone());
@@ -28,27 +29,27 @@ pub(super) fn environment(configured: Option<&Path>) -> Result<Environment, TtsE
         Some(path) if path.is_file() => path.to_owned(),
         Some(path) => {
             let path = path.display();
-            return Err(TtsError::Runtime(format!(
+            return Err(format!(
                 "tts.onnxruntime {path}: no such file: give the path of {LIBRARY}, or leave the key out"
-            )));
+            ));
         }
         None => {
             let program = std::env::current_exe().unwrap_or_default();
             let folders = folders(&program);
             folders.iter().find_map(|folder| in_folder(folder)).ok_or_else(|| {
-                TtsError::Runtime(format!(
+                format!(
                     "{LIBRARY} is not beside {}, nor where the system keeps libraries: run `make setup`, or set tts.onnxruntime",
                     program.display()
-                ))
+                )
             })?
         }
     };
     let unusable = |error: &dyn std::fmt::Display| {
-        TtsError::Runtime(format!(
+        format!(
             "{}: cannot be used as ONNX Runtime: {}: run `make setup`, or set tts.onnxruntime",
             path.display(),
             one_line(error)
-        ))
+        )
     };
     let made = ort::init_from(&path)
         .map_err(|error| unusable(&error))?
@@ -104,7 +105,7 @@ fn in_folder(folder: &Path) -> Option<PathBuf> {
 
 /// Makes a session for the network at `path`. Gives the provider that it really got: a GPU that is not there is a
 /// warning, and the voice runs on the CPU.
-pub(super) fn session(
+pub(crate) fn session(
     environment: &Environment,
     path: &Path,
     threads: Option<u16>,
