@@ -3,7 +3,7 @@
 
 use crate::config::{Config, changed_sections};
 
-/// Sections whose every key takes effect at once.
+/// Sections whose every key takes effect at once, but for `endpoint.turn_model`.
 const LIVE: [&str; 2] = ["endpoint", "latency"];
 
 /// Reads the configuration again; none: the running one stays.
@@ -23,7 +23,7 @@ pub(super) fn apply(running: &Config, read: &dyn Fn() -> Result<Config, String>)
         log::info!("reload: nothing has changed");
     }
     for section in changed {
-        if LIVE.contains(&section) {
+        if is_live(section, running, &next) {
             log::info!("reload: [{section}] is in force");
         } else {
             log::warn!(
@@ -33,6 +33,11 @@ pub(super) fn apply(running: &Config, read: &dyn Fn() -> Result<Config, String>)
         }
     }
     Some(next)
+}
+
+/// All that has changed in the section takes effect at once.
+fn is_live(section: &str, running: &Config, next: &Config) -> bool {
+    LIVE.contains(&section) && (section != "endpoint" || running.endpoint.turn_model == next.endpoint.turn_model)
 }
 
 #[cfg(test)]
@@ -50,7 +55,16 @@ mod tests {
         let running = Config::default();
         let mut next = Config::default();
         next.endpoint.silence *= 2;
+        assert!(is_live("endpoint", &running, &next) && !is_live("stt", &running, &next));
         let read = next.clone();
         assert_eq!(apply(&running, &move || Ok(read.clone())), Some(next));
+    }
+
+    #[test]
+    fn another_turn_model_waits_for_the_next_start() {
+        let mut next = Config::default();
+        next.endpoint.turn_model = Some("smart-turn-v3.2".into());
+        assert!(!is_live("endpoint", &Config::default(), &next));
+        assert!(is_live("latency", &Config::default(), &next));
     }
 }

@@ -15,8 +15,8 @@ pub use smart_turn::SmartTurn;
 
 /// Silence after speech at which it is asked: that much its publisher's own program hears, too.
 pub const AFTER: Duration = Duration::from_millis(200);
-/// More of the past than this it does not hear.
-pub const REACH: Duration = Duration::from_secs(8);
+/// Samples that it hears, the newest: 8 s.
+pub const REACH: usize = mel::SAMPLES;
 
 /// Whatever tells from the sound whether somebody has finished: Smart Turn, or a test's fake.
 pub trait Prosody: Send + Sync {

@@ -37,10 +37,9 @@ impl TurnHearing {
 
     /// The acoustic end as it is known by now.
     pub(super) fn spoken(&mut self, speech_end: Option<Mono>) {
-        let spoken = self.place(speech_end);
-        self.listener.spoken(spoken);
-        if let Some(veto) = &mut self.veto {
-            veto.silence(self.samples - spoken);
+        self.listener.spoken(self.place(speech_end));
+        if let (Some(veto), Some((newest, end))) = (&mut self.veto, self.newest.zip(speech_end)) {
+            veto.silence(newest.since(end));
         }
     }
 
@@ -95,7 +94,6 @@ impl TurnHearing {
     }
 }
 
-/// A length in samples.
-pub(super) fn samples(time: Duration) -> usize {
+fn samples(time: Duration) -> usize {
     (time.as_secs_f64() * f64::from(RATE)).round() as usize
 }

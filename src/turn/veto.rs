@@ -3,12 +3,12 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
 use super::Finished;
-use super::hearing::samples;
 use crate::prosody::{AFTER, Prosody, ProsodyError, REACH};
 
 /// What the turn model says of a turn's pauses.
@@ -38,13 +38,13 @@ impl Veto {
     /// The turn's next sound.
     pub(super) fn push(&mut self, sound: &[f32]) {
         self.sound.extend(sound);
-        let surplus = self.sound.len().saturating_sub(samples(REACH));
+        let surplus = self.sound.len().saturating_sub(REACH);
         self.sound.drain(..surplus);
     }
 
-    /// So many samples of silence came last. Speech that returns takes back what was said of the pause before it.
-    pub(super) fn silence(&mut self, silence: usize) {
-        if silence < samples(AFTER) {
+    /// So long a silence came last. Speech that returns takes back what was said of the pause before it.
+    pub(super) fn silence(&mut self, silence: Duration) {
+        if silence < AFTER {
             self.pause = Pause::Short;
         } else if let Pause::Short = self.pause {
             self.pause = Pause::Asked(self.model.finished(self.sound.iter().copied().collect()));
@@ -84,6 +84,8 @@ mod tests {
     use super::*;
 
     const MS: usize = 16;
+    const PAUSE: Duration = AFTER;
+    const SPEECH: Duration = Duration::ZERO;
     type Reply = oneshot::Sender<Result<f32, ProsodyError>>;
 
     /// Keeps what it is asked; the test answers when it likes.
@@ -113,21 +115,21 @@ mod tests {
     fn it_is_asked_once_in_a_pause_and_its_doubt_holds_until_somebody_speaks() {
         let (fake, mut veto) = veto();
         veto.push(&[0.5; 9_000 * MS]);
-        veto.silence(184 * MS);
+        veto.silence(Duration::from_millis(184));
         assert!(fake.asked().is_none(), "too early");
         veto.push(&[0.0; 16 * MS]);
-        veto.silence(200 * MS);
+        veto.silence(PAUSE);
         let (sound, reply) = fake.asked().unwrap();
         assert_eq!((sound.len(), sound[0], sound[sound.len() - 1]), (8_000 * MS, 0.5, 0.0));
         assert_eq!(veto.weigh(Finished::Sentence), Finished::Sentence, "not heard yet");
         reply.send(Ok(0.5)).unwrap();
         assert_eq!(veto.weigh(Finished::Sentence), Finished::Unsure);
-        veto.silence(600 * MS);
+        veto.silence(Duration::from_millis(600));
         assert!(fake.asked().is_none(), "once");
         assert_eq!(veto.weigh(Finished::Sentence), Finished::Unsure);
-        veto.silence(0);
+        veto.silence(SPEECH);
         assert_eq!(veto.weigh(Finished::Sentence), Finished::Sentence);
-        veto.silence(200 * MS);
+        veto.silence(PAUSE);
         assert!(fake.asked().is_some(), "the next pause");
     }
 
@@ -136,7 +138,7 @@ mod tests {
         use Finished::{Open, Sentence, Unsure};
         for (probability, want) in [(0.0, [Unsure, Unsure, Open]), (0.51, [Sentence, Unsure, Open])] {
             let (fake, mut veto) = veto();
-            veto.silence(200 * MS);
+            veto.silence(PAUSE);
             fake.asked().unwrap().1.send(Ok(probability)).unwrap();
             assert_eq!([Sentence, Unsure, Open].map(|words| veto.weigh(words)), want);
         }
@@ -145,14 +147,14 @@ mod tests {
     #[test]
     fn a_model_that_fails_leaves_it_to_the_words_and_speech_drops_its_work() {
         let (fake, mut veto) = veto();
-        veto.silence(200 * MS);
+        veto.silence(PAUSE);
         fake.asked().unwrap().1.send(Err(ProsodyError::Gone)).unwrap();
         assert_eq!(veto.weigh(Finished::Sentence), Finished::Sentence);
-        veto.silence(0);
-        veto.silence(200 * MS);
+        veto.silence(SPEECH);
+        veto.silence(PAUSE);
         let (_, reply) = fake.asked().unwrap();
         assert!(!reply.is_closed());
-        veto.silence(16 * MS);
+        veto.silence(Duration::from_millis(16));
         assert!(reply.is_closed());
     }
 }
