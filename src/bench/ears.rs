@@ -301,7 +301,7 @@ mod tests {
         assert_eq!(point(ready(500)).false_cut_offs, 0.0, "goes on after {resumes:?}");
         assert!((500.0..520.0).contains(&point(ready(500)).endpoint_ms), "{:?}", point(ready(500)));
         assert!((300.0..330.0).contains(&point(ready(0)).endpoint_ms), "not before silence_min");
-        assert!((700.0..850.0).contains(&point(ready(9_000)).endpoint_ms), "and not for ever");
+        assert!((1_200.0..1_350.0).contains(&point(ready(9_000)).endpoint_ms), "and not for ever");
     }
 
     #[test]

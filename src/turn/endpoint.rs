@@ -244,7 +244,7 @@ mod tests {
         assert!(!ended(Finished::Sentence, false, 288) && ended(Finished::Sentence, false, 304));
         assert!(!ended(Finished::Open, false, 1_184) && ended(Finished::Open, false, 1_200));
         // Nothing to play yet: who has finished waits for that anyway, and who has not is not cut off.
-        assert!(!ended(Finished::Sentence, true, 688) && ended(Finished::Sentence, true, 704));
+        assert!(!ended(Finished::Sentence, true, 1_184) && ended(Finished::Sentence, true, 1_200));
     }
 
     #[test]

@@ -67,7 +67,7 @@ pub enum Input {
     Release { at: Mono, by: EndedBy },
     /// The microphone heard a frame; how finished the words sound that were said before it, where they are known.
     Frame { heard: Hearing, finished: Option<Finished> },
-    /// The first sound of the answer that is prepared waits for the commit.
+    /// The first sound of the answer that is prepared waits for the commit, or none will come of it before that.
     Prepared,
     /// The mute switch moved.
     Mute(bool),
@@ -145,8 +145,8 @@ pub struct Machine {
     turn: u64,
     /// The acoustic end at which the guess that stands was made.
     guess: Option<Mono>,
-    /// The guess that stands has sound to play.
-    prepared: bool,
+    /// The guess that stands has no sound to play yet.
+    awaited: bool,
     /// Guesses of this turn.
     guesses: u32,
     /// The person's pauses in the turns so far.
@@ -168,7 +168,7 @@ impl Machine {
             phase: Phase::Idle,
             turn: 0,
             guess: None,
-            prepared: false,
+            awaited: false,
             guesses: 0,
             pauses: Pauses::default(),
             muted: false,
@@ -261,7 +261,7 @@ impl Machine {
             Input::Release { at, by } => self.release(at, by),
             Input::Frame { heard, finished } => self.frame(now, heard, finished),
             Input::Prepared => {
-                self.prepared = self.guess.is_some();
+                self.awaited = false;
                 self.judge(now)
             }
             Input::Mute(muted) => self.mute(muted),
@@ -392,8 +392,7 @@ impl Machine {
     /// Has the person finished?
     fn judge(&mut self, now: Mono) -> Vec<Command> {
         let Phase::Listening { ears } = &self.phase else { return Vec::new() };
-        let awaited = self.guess.is_some() && !self.prepared;
-        match (ears.verdict(awaited), self.rules.mode) {
+        match (ears.verdict(self.awaited), self.rules.mode) {
             (Verdict::TooLong, _) | (Verdict::Ended, WakeMode::Press) => self.commit(now, EndedBy::Endpoint),
             (Verdict::Nothing, WakeMode::Press) => self.close(now, Outcome::Silent, Phrase::NothingHeard),
             _ => Vec::new(),
@@ -408,13 +407,13 @@ impl Machine {
         let turn = self.turn;
         match self.guess {
             Some(guessed) if end > guessed + SOFT_TAIL => {
-                (self.guess, self.prepared) = (None, false);
+                (self.guess, self.awaited) = (None, false);
                 vec![Command::Retract { turn }]
             }
             None if self.guesses < self.rules.speculation.tries
                 && ears.silence().is_some_and(|so_far| so_far >= silence) =>
             {
-                self.guess = Some(end);
+                (self.guess, self.awaited) = (Some(end), true);
                 self.guesses += 1;
                 vec![Command::Guess { turn }]
             }
@@ -432,7 +431,7 @@ impl Machine {
 
     fn begin(&mut self, now: Mono) {
         self.turn += 1;
-        (self.guess, self.prepared, self.guesses) = (None, false, 0);
+        (self.guess, self.awaited, self.guesses) = (None, false, 0);
         self.sound_until = now;
     }
 

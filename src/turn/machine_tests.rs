@@ -122,7 +122,17 @@ fn a_pause_begins_a_guess_that_the_commit_finds_standing() {
     assert_eq!(bench.hear(144, 0.0), [], "too short a pause");
     assert_eq!(bench.hear(16, 0.0), [GUESS]);
     assert_eq!(bench.machine.visible(), Visible::Listening, "a guess is not seen");
+    assert_eq!(bench.step(Input::Prepared), []);
     assert_eq!(bench.hear(544, 0.0), [Command::Commit { turn: 1, by: EndedBy::Endpoint }]);
+}
+
+#[test]
+fn who_is_kept_waiting_by_nothing_but_the_answer_may_go_on_until_the_longest_silence() {
+    let mut bench = Bench::speculating(WakeMode::Press, 3);
+    bench.press();
+    bench.hear(800, 0.9);
+    assert_eq!(bench.hear(1_184, 0.0), [GUESS]);
+    assert_eq!(bench.hear(16, 0.0), [Command::Commit { turn: 1, by: EndedBy::Endpoint }]);
 }
 
 #[test]

@@ -51,12 +51,12 @@ impl Pauses {
 /// pause, up to `silence`; where nothing is sure (no words, or words that do not tell) `silence`, or somewhat more than
 /// this turn's longest pause, up to `silence_max`; where something is missing `silence_max`.
 ///
-/// `awaited`: the answer is prepared and its first sound is not there yet. A commit could play nothing then, so after a
-/// sentence too the person has until `silence` to go on.
+/// `awaited`: the answer is prepared and its first sound is not there yet. A commit could play nothing then, so the
+/// person has until `silence_max` to go on.
 pub fn patience(finished: Option<Finished>, awaited: bool, pauses: &Pauses, settings: &EndpointSettings) -> Duration {
     let EndpointSettings { silence, silence_min, silence_max, .. } = *settings;
     match finished {
-        Some(Finished::Sentence) if awaited => silence,
+        _ if awaited => silence_max,
         Some(Finished::Sentence) => pauses.median().mul_f64(MARGIN).max(silence_min).min(silence),
         Some(Finished::Unsure) | None => pauses.longest.mul_f64(MARGIN).max(silence).min(silence_max),
         Some(Finished::Open) => silence_max,
@@ -84,7 +84,7 @@ mod tests {
     fn who_has_nothing_to_play_yet_listens_on() {
         let settings = crate::config::Config::default().endpoint;
         let wait = |finished| patience(finished, true, &Pauses::default(), &settings).as_millis();
-        assert_eq!([Some(Finished::Sentence), Some(Finished::Open), None].map(wait), [700, 1_200, 700]);
+        assert_eq!([Some(Finished::Sentence), Some(Finished::Open), None].map(wait), [1_200; 3]);
     }
 
     #[test]

@@ -295,10 +295,11 @@ impl Runner {
                 // The commit asks anew, and says what is wrong if it still is.
                 log::info!("turn {turn}: an answer could not be prepared ({}): {}", failure.kind, failure.detail);
                 self.retract();
+                self.step(Input::Prepared);
             } else {
-                let sounds = matches!(news, News::Spoken { .. });
+                let settled = matches!(news, News::Spoken { .. } | News::Nothing(_));
                 guess.news.push(news);
-                if sounds {
+                if settled {
                     self.step(Input::Prepared);
                 }
             }

@@ -97,18 +97,26 @@ impl Runner {
 
     /// The person may have finished.
     pub(super) fn guess(&mut self, turn: u64) {
+        if !self.prepare(turn) {
+            // The commit waits for nothing.
+            self.step(Input::Prepared);
+        }
+    }
+
+    /// Begins to prepare the answer, where today's budget allows it.
+    fn prepare(&mut self, turn: u64) -> bool {
         let now = self.now();
         if !self.budget.allows(now, self.settings.rules.speculation.daily_tokens) {
-            return;
+            return false;
         }
         let speech_end = self.machine.ears().and_then(|ears| ears.speech_end());
-        let Some(heard) = self.hearing().map(|hearing| hearing.words(speech_end)) else { return };
-        let Some(cancel) = self.current.as_ref().map(|ledger| ledger.cancel.child_token()) else { return };
+        let Some(heard) = self.hearing().map(|hearing| hearing.words(speech_end)) else { return false };
+        let Some(cancel) = self.current.as_ref().map(|ledger| ledger.cancel.child_token()) else { return false };
         let (voice, meter) = (Arc::new(TurnVoice::held(turn)), Meter::default());
         let task = self.answer(heard.boxed(), voice.clone(), meter.clone(), cancel.clone());
-        if let Some((task, ledger)) = task.zip(self.current.as_mut()) {
-            ledger.guess = Some(Guess { task, cancel, voice, meter, news: Vec::new() });
-        }
+        let Some((task, ledger)) = task.zip(self.current.as_mut()) else { return false };
+        ledger.guess = Some(Guess { task, cancel, voice, meter, news: Vec::new() });
+        true
     }
 
     /// The guess was wrong.
