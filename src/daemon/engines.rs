@@ -4,8 +4,8 @@ use thiserror::Error;
 
 use crate::claude::{ApiKey, Claude, ClaudeError, Prefix};
 use crate::clock::Mono;
-use crate::config::{Config, Language, TtsSettings};
-use crate::models::{ModelError, Models};
+use crate::config::{Config, Language, Provider, TtsSettings};
+use crate::models::{ModelError, Models, VoiceModel};
 use crate::stt::{SttError, Whisper};
 use crate::tts::{Tts, TtsError, voice_name};
 use crate::turn::Phrase;
@@ -48,8 +48,16 @@ impl Engines {
         // Everything that can be refused cheaply is, before seconds are spent on loading.
         let whisper_model = models.whisper(&config.stt.model)?;
         let claude = Claude::new(&config.claude, key, Prefix::new(&config.claude, &config.language.listen)?)?;
-        let (whisper, tts) = tokio::join!(start_whisper(config, whisper_model), start_tts(config, models));
-        let engines = Engines { whisper: whisper?, tts: tts?, claude };
+        let shared = config.stt.gpu && cfg!(feature = "cuda") && config.tts.provider != Provider::Cpu;
+        let (whisper, tts) = if shared {
+            // On one GPU the larger comes first, and finds the memory in one piece: that is Whisper, in every pair of models
+            // that a board runs.
+            (start_whisper(config, whisper_model).await?, start_tts(config, models).await?)
+        } else {
+            let (whisper, tts) = tokio::join!(start_whisper(config, whisper_model), start_tts(config, models));
+            (whisper?, tts?)
+        };
+        let engines = Engines { whisper, tts, claude };
         // After the warm-up, and behind all that is asked of the voice: nobody waits for it.
         engines.tts.keep(Phrase::lines());
         Ok(engines)
@@ -65,26 +73,42 @@ async fn start_whisper(config: &Config, model: crate::models::WhisperModel) -> R
 }
 
 async fn start_tts(config: &Config, models: Models) -> Result<Tts, EngineError> {
+    let (settings, languages) = (config.tts.clone(), languages(config));
+    blocking(move || start_voices(&settings, &models, &languages)).await
+}
+
+/// The languages that Elio may have to speak.
+pub(super) fn languages(config: &Config) -> Vec<Language> {
     let mut languages = config.language.listen.clone();
     if !languages.contains(&config.language.speak) {
         languages.push(config.language.speak);
     }
-    let settings = config.tts.clone();
-    blocking(move || start_voices(&settings, &models, &languages)).await
+    languages
 }
 
 /// Loads and warms the configured voices of `languages`. Blocking.
 pub fn start_voices(settings: &TtsSettings, models: &Models, languages: &[Language]) -> Result<Tts, EngineError> {
-    let mut voices = Vec::new();
-    for &language in languages {
-        if let Some(name) = voice_name(settings, language) {
-            voices.push((language, models.voice(name)?));
-        }
-    }
-    Ok(Tts::start(settings, voices)?)
+    Ok(Tts::start(settings, voice_models(settings, models, languages)?)?)
 }
 
-async fn blocking<T: Send + 'static>(
+/// The models of the configured voices, by language.
+pub(super) fn voice_models(
+    settings: &TtsSettings,
+    models: &Models,
+    languages: &[Language],
+) -> Result<Vec<(Language, VoiceModel)>, ModelError> {
+    let named = languages.iter().filter_map(|&language| Some((language, voice_name(settings, language)?)));
+    named.map(|(language, name)| Ok((language, models.voice(name)?))).collect()
+}
+
+/// Keeps the warm models in memory, as far as RLIMIT_MEMLOCK allows.
+pub fn lock_memory() {
+    if let Err(error) = rustix::mm::mlockall(rustix::mm::MlockAllFlags::CURRENT) {
+        log::info!("model memory is not locked ({error}): raise LimitMEMLOCK= to keep it from being swapped out");
+    }
+}
+
+pub(super) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, EngineError> + Send + 'static,
 ) -> Result<T, EngineError> {
     tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| Err(EngineError::Thread(error.to_string())))

@@ -116,7 +116,7 @@ impl Engine {
                 None => {
                     let from = Mono::now();
                     let environment = runtime::environment(engine.settings.onnxruntime.as_deref())?;
-                    let voice = Voice::load(&environment, model, &engine.settings)?;
+                    let voice = Voice::load(&environment, model, &engine.settings, None)?;
                     figures.push(VoiceFigures {
                         name: voice.name.clone(),
                         provider: voice.provider,
