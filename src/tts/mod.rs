@@ -84,6 +84,9 @@ pub trait Speak: Send + Sync {
     /// This text may come next: what can be computed of it, is. Where another text comes, that ends. Does not wait.
     fn prepare(&self, _text: String, _language: Language) {}
 
+    /// An answer will be spoken soon: what has been idle for long is woken. Does not wait.
+    fn touch(&self) {}
+
     /// How fast the voice of a language is at present.
     fn pace(&self, _language: Language) -> Pace {
         Pace::default()
@@ -213,10 +216,10 @@ impl Tts {
         self.shared.ready.pace(language)
     }
 
-    /// Touches the voice with a tiny inference where it has been idle for long, so that memory and clocks are up when
-    /// the answer comes: for the wake edge. Does not wait.
-    pub fn touch(&self, language: Language) {
-        if self.send(Message::Touch(language)).is_err() {
+    /// Touches each voice that has been idle for long with a tiny inference, so that memory and clocks are up when the
+    /// answer comes: for the wake edge. Does not wait.
+    pub fn touch(&self) {
+        if self.send(Message::Touch).is_err() {
             log::debug!("the voice's thread has ended");
         }
     }
@@ -249,6 +252,10 @@ impl Speak for Tts {
 
     fn prepare(&self, text: String, language: Language) {
         Tts::prepare(self, text, language);
+    }
+
+    fn touch(&self) {
+        Tts::touch(self);
     }
 
     fn pace(&self, language: Language) -> Pace {
