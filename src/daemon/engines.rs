@@ -101,9 +101,12 @@ pub(super) fn voice_models(
     named.map(|(language, name)| Ok((language, models.voice(name)?))).collect()
 }
 
-/// Keeps the warm models in memory, as far as RLIMIT_MEMLOCK allows.
+/// Keeps the warm models in memory, as far as RLIMIT_MEMLOCK allows: what their warming touched, and what a turn will touch.
 pub fn lock_memory() {
-    if let Err(error) = rustix::mm::mlockall(rustix::mm::MlockAllFlags::CURRENT) {
+    // Without ONFAULT all that is mapped becomes resident: a GiB with the demo's models, of buffers that whisper.cpp and
+    // ONNX Runtime reserve and never use.
+    let flags = rustix::mm::MlockAllFlags::CURRENT | rustix::mm::MlockAllFlags::ONFAULT;
+    if let Err(error) = rustix::mm::mlockall(flags) {
         log::info!("model memory is not locked ({error}): raise LimitMEMLOCK= to keep it from being swapped out");
     }
 }
