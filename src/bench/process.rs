@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::Stdio;
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
@@ -103,21 +104,22 @@ pub fn squeeze(share: f64) -> Result<(), BenchError> {
     std::fs::write("/proc/self/oom_score_adj", "1000").map_err(|_| fault("/proc/self/oom_score_adj"))?;
     let memory = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
     let available = kib(&memory, "MemAvailable:").ok_or_else(|| fault("/proc/meminfo"))?;
-    std::thread::spawn(|| {
+    let (asked, ended) = mpsc::channel::<()>();
+    std::thread::spawn(move || {
         // Who started this is gone, or has done with it.
         let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
-        std::process::exit(0);
+        drop(asked);
     });
     let count = (available * 1024.0 * share / BLOCK as f64).ceil() as usize;
     let mut blocks: Vec<Vec<u8>> = (0..count).map(|_| vec![1; BLOCK]).collect();
     // Whoever listens is gone: the end of standard input says so too.
-    let _ = writeln!(std::io::stdout(), "{}", count * BLOCK >> 20);
-    loop {
+    let _ = writeln!(std::io::stdout(), "{}", (count * BLOCK) >> 20);
+    while ended.recv_timeout(ROUND) == Err(RecvTimeoutError::Timeout) {
         for page in blocks.iter_mut().flat_map(|block| block.iter_mut().step_by(4096)) {
             *std::hint::black_box(page) = page.wrapping_add(1);
         }
-        std::thread::sleep(ROUND);
     }
+    Ok(())
 }
 
 #[cfg(test)]
