@@ -1,6 +1,6 @@
 //! Two reports side by side: what moved, and what else was different.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 use serde::Serialize;
@@ -15,8 +15,8 @@ const NOISE: (f64, f64) = (0.05, 1.0);
 /// One figure that both reports have.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Moved {
-    /// Mode.
-    pub mode: Mode,
+    /// Mode; none: of an idle speaker.
+    pub mode: Option<Mode>,
     /// Stage or count.
     pub name: String,
     /// `p50`, `p95`; none for a count.
@@ -44,10 +44,11 @@ impl Comparison {
     /// Compares.
     pub fn new(old: &Report, new: &Report) -> Comparison {
         let mut moved = Vec::new();
+        counts(None, &old.idle, &new.idle, &mut moved);
         for (mode, now) in &new.modes {
             if let Some(before) = old.modes.get(mode) {
                 stages(*mode, before, now, &mut moved);
-                counts(*mode, before, now, &mut moved);
+                counts(Some(*mode), &before.counts, &now.counts, &mut moved);
             }
         }
         Comparison { with: old.made.clone(), differs: differs(old, new), moved }
@@ -63,7 +64,8 @@ impl Comparison {
         let mut open = None;
         for one in &self.moved {
             if open != Some(one.mode) {
-                let _ = writeln!(out, "  {} mode {:>width$}{:>12}", one.mode, "before", "now", width = NAME + 6);
+                let what = one.mode.map_or_else(|| "idle     ".to_owned(), |mode| format!("{mode} mode"));
+                let _ = writeln!(out, "  {what} {:>width$}{:>12}", "before", "now", width = NAME + 6);
                 open = Some(one.mode);
             }
             let label = one.stat.map_or_else(|| one.name.clone(), |stat| format!("{} {stat}", one.name));
@@ -85,7 +87,7 @@ impl Comparison {
 }
 
 impl Moved {
-    fn new(mode: Mode, name: &str, stat: Option<&'static str>, old: f64, new: f64) -> Moved {
+    fn new(mode: Option<Mode>, name: &str, stat: Option<&'static str>, old: f64, new: f64) -> Moved {
         let ratio = (old != 0.0).then(|| new / old);
         Moved { mode, name: name.to_owned(), stat, old, new, ratio }
     }
@@ -104,15 +106,17 @@ impl Moved {
 fn stages(mode: Mode, before: &ModeFigures, now: &ModeFigures, moved: &mut Vec<Moved>) {
     for (name, new) in in_order(now.stages.iter()) {
         if let Some(old) = before.stages.get(name) {
-            moved.push(Moved::new(mode, name, Some("p50"), old.p50, new.p50));
-            moved.push(Moved::new(mode, name, Some("p95"), old.p95, new.p95));
+            moved.push(Moved::new(Some(mode), name, Some("p50"), old.p50, new.p50));
+            moved.push(Moved::new(Some(mode), name, Some("p95"), old.p95, new.p95));
         }
     }
 }
 
-fn counts(mode: Mode, before: &ModeFigures, now: &ModeFigures, moved: &mut Vec<Moved>) {
-    for (name, new) in &now.counts {
-        if let Some(old) = before.counts.get(name).filter(|old| *old != new) {
+type Counts = BTreeMap<String, f64>;
+
+fn counts(mode: Option<Mode>, before: &Counts, now: &Counts, moved: &mut Vec<Moved>) {
+    for (name, new) in now {
+        if let Some(old) = before.get(name).filter(|old| *old != new) {
             moved.push(Moved::new(mode, name, None, *old, *new));
         }
     }
@@ -121,7 +125,7 @@ fn counts(mode: Mode, before: &ModeFigures, now: &ModeFigures, moved: &mut Vec<M
 /// Each condition that is not the same in both.
 fn differs(old: &Report, new: &Report) -> Vec<String> {
     let keys = |report: &Report| -> BTreeSet<(String, String)> {
-        let of = |(group, facts): (&String, &std::collections::BTreeMap<String, _>)| {
+        let of = |(group, facts): (&String, &BTreeMap<String, _>)| {
             facts.keys().map(|name| (group.clone(), name.clone())).collect::<Vec<_>>()
         };
         report.conditions.iter().flat_map(of).collect()

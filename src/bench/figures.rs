@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::Rested;
 use super::turns::{Mode, Run, Turn};
 use crate::latency::{Instants, Record, waterfall};
 
@@ -13,6 +14,8 @@ const NO_STAGES: [&str; 2] = ["connection_age_ms", "speech_ms"];
 /// Stages that the bench adds to the record.
 const DERIVED: [&str; 4] =
     ["commit_to_transcript_ms", "sound_ready_ms", "llm_to_sound_less_held_ms", "own_overhead_ms"];
+/// From a press while Elio speaks to the last sound; of no record.
+const STOP: &str = "stop_ms";
 
 /// Percentiles of one stage, in ms.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -104,6 +107,7 @@ pub fn of_mode(mode: Mode, runs: &[Run]) -> ModeFigures {
         for (key, values) in values {
             by_stage.entry(key.to_owned()).or_default().extend(figure(values));
         }
+        by_stage.entry(STOP.to_owned()).or_default().extend(figure(run.stops.iter().flatten().copied().collect()));
     }
     let stages = by_stage.into_iter().filter_map(|(key, figures)| Some((key, over_runs(&figures)?))).collect();
     let turns: Vec<&Turn> = runs.iter().flat_map(|run| &run.turns).collect();
@@ -123,11 +127,17 @@ pub fn is_stage(key: &str) -> bool {
 /// Every stage that can have figures, in the record's order: for the printed table, and to refuse a goal that names none.
 pub fn stage_names() -> Vec<String> {
     let empty = Record::derive(&Instants::default(), Default::default(), crate::latency::Outcome::Silent).to_json();
-    empty.into_iter().map(|(key, _)| key).filter(|key| is_stage(key)).chain(DERIVED.map(str::to_owned)).collect()
+    empty
+        .into_iter()
+        .map(|(key, _)| key)
+        .filter(|key| is_stage(key))
+        .chain(DERIVED.map(str::to_owned))
+        .chain([STOP.to_owned()])
+        .collect()
 }
 
 /// Every count, with what it is.
-pub const COUNTS: [(&str, &str); 14] = [
+pub const COUNTS: [(&str, &str); 16] = [
     ("asked", "questions"),
     ("answered", "of them answered"),
     ("word_for_word", "of them heard as they were said"),
@@ -142,6 +152,8 @@ pub const COUNTS: [(&str, &str); 14] = [
     ("wasted_tokens", "tokens of answers that nobody heard"),
     ("pauses", "sentences with a pause"),
     ("false_cut_offs", "share of them in which the turn ended in the pause"),
+    ("rest_first_to_tenth", "after the rest, total_perceived_ms of the first turn over that of the tenth"),
+    ("rest_first_to_median", "the same over the median of the nine after it"),
 ];
 
 fn counts(runs: &[Run]) -> BTreeMap<String, f64> {
@@ -158,6 +170,8 @@ fn counts(runs: &[Run]) -> BTreeMap<String, f64> {
         .filter(|(key, _)| key.starts_with("wasted_") && key.ends_with("_tokens"));
     let judged: Vec<bool> = runs.iter().flat_map(|run| &run.pauses).filter_map(|pause| pause.cut_off).collect();
     let cut = judged.iter().filter(|cut| **cut).count() as f64;
+    let worst =
+        |ratio: fn(&Rested) -> Option<f64>| runs.iter().filter_map(|run| ratio(run.rested.as_ref()?)).reduce(f64::max);
     let rate = |part: f64, whole: f64| (whole > 0.0).then_some(part / whole);
     let all = [
         ("asked", Some(turns.len() as f64)),
@@ -174,6 +188,8 @@ fn counts(runs: &[Run]) -> BTreeMap<String, f64> {
         ("wasted_tokens", Some(wasted.filter_map(|(_, value)| value.as_f64()).sum())),
         ("pauses", Some(judged.len() as f64)),
         ("false_cut_offs", rate(cut, judged.len() as f64)),
+        ("rest_first_to_tenth", worst(Rested::first_to_tenth)),
+        ("rest_first_to_median", worst(Rested::first_to_median)),
     ];
     all.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
 }
@@ -186,6 +202,15 @@ fn notes(mode: Mode, runs: &[Run]) -> Vec<String> {
     let mut notes: Vec<String> =
         outcomes.into_iter().map(|(outcome, n)| format!("not answered: {n} ({outcome})")).collect();
     let pauses: Vec<_> = runs.iter().flat_map(|run| &run.pauses).collect();
+    let unheard = runs.iter().flat_map(|run| &run.stops).filter(|stop| stop.is_none()).count();
+    if unheard > 0 {
+        notes.push(format!("{unheard} stops left out: no answer was heard"));
+    }
+    for rested in runs.iter().filter_map(|run| run.rested.as_ref()) {
+        let turns: Vec<String> =
+            rested.total_ms.iter().map(|ms| ms.map_or_else(|| "none".to_owned(), |ms| format!("{ms:.0}"))).collect();
+        notes.push(format!("after the rest, with {:.0} MiB taken: {} ms", rested.pressed_mib, turns.join(", ")));
+    }
     let unknown = pauses.iter().filter(|pause| pause.cut_off.is_none()).count();
     match mode {
         Mode::Hold => notes.push("no false cut-offs: in hold mode the finger ends the turn".to_owned()),
@@ -295,13 +320,21 @@ mod tests {
 
     #[test]
     fn runs_give_the_median_of_their_percentiles_and_the_largest_maximum() {
-        let run = |ms: &[f64]| Run { turns: ms.iter().map(|ms| turn(*ms)).collect(), pauses: vec![], connections: 1 };
+        let run = |ms: &[f64]| Run {
+            turns: ms.iter().map(|ms| turn(*ms)).collect(),
+            stops: vec![Some(ms[0] / 10.0), None],
+            connections: 1,
+            ..Run::default()
+        };
         let figures = of_mode(Mode::Hold, &[run(&[100.0, 200.0]), run(&[110.0, 900.0]), run(&[50.0, 210.0])]);
         let total = figures.stages["total_perceived_ms"];
         assert_eq!((total.n, total.p50, total.p95, total.max), (6, 100.0, 210.0, 900.0));
         assert_eq!(figures.counts["connections"], 3.0);
         assert_eq!((figures.counts["wasted_tokens"], figures.counts["cache_rate_tokens"]), (42.0, 0.9));
         assert!(!figures.stages.contains_key("speech_ms"));
+        let stop = figures.stages["stop_ms"];
+        assert_eq!((stop.n, stop.p50, stop.max), (3, 10.0, 11.0));
+        assert!(figures.notes.iter().any(|note| note.starts_with("3 stops left out")), "{:?}", figures.notes);
     }
 
     #[test]
@@ -310,7 +343,7 @@ mod tests {
         failed.record.insert("outcome".into(), "failed:offline".into());
         let pause = |cut_off| PauseTurn { pause_ms: 500.0, resumes_ms: 900.0, cut_off, outcome: "interrupted".into() };
         let pauses = vec![pause(Some(true)), pause(Some(false)), pause(None), pause(Some(false))];
-        let figures = of_mode(Mode::Endpoint, &[Run { turns: vec![turn(100.0), failed], pauses, connections: 1 }]);
+        let figures = of_mode(Mode::Endpoint, &[Run { turns: vec![turn(100.0), failed], pauses, ..Run::default() }]);
         assert_eq!(figures.stages["total_perceived_ms"].max, 100.0);
         assert_eq!((figures.counts["asked"], figures.counts["answered"]), (2.0, 1.0));
         assert_eq!((figures.counts["pauses"], figures.counts["false_cut_offs"]), (3.0, 1.0 / 3.0));
@@ -323,7 +356,8 @@ mod tests {
         let counts = counts(&[Run {
             turns: vec![turn(1.0)],
             pauses: vec![PauseTurn { pause_ms: 1.0, resumes_ms: 1.0, cut_off: Some(true), outcome: String::new() }],
-            connections: 1,
+            rested: Some(Rested { total_ms: vec![Some(1.0); 10], pressed_mib: 0.0 }),
+            ..Run::default()
         }]);
         let mut named: Vec<&str> = COUNTS.iter().map(|(name, _)| *name).collect();
         named.sort_unstable();

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::figures::{COUNTS, STATS, stage_names};
+use super::idle::IDLE;
 use super::{BenchError, Mode, Report};
 
 const FORMAT: &str = "write [hold.|endpoint.]STAGE.p50|p95|p99|max or [hold.|endpoint.]COUNT, one of <= < >= > ==, and a \
@@ -71,13 +72,14 @@ impl Goal {
         let (mode, what) = of(Mode::Hold).or_else(|| of(Mode::Endpoint)).unwrap_or((None, what));
         let goal =
             |name: &str, stat| Goal { text: text.to_owned(), mode, name: name.to_owned(), stat, relation, bound };
-        if COUNTS.iter().any(|(name, _)| *name == what) {
+        let idle = mode.is_none() && IDLE.iter().any(|(name, _)| *name == what);
+        if idle || COUNTS.iter().any(|(name, _)| *name == what) {
             return Ok(goal(what, None));
         }
         let stages = stage_names();
         let (name, stat) = what.split_once('.').unwrap_or((what, ""));
         if !stages.iter().any(|stage| stage == name) {
-            let counts = COUNTS.map(|(name, _)| name).join(", ");
+            let counts = COUNTS.iter().chain(&IDLE).map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
             return Err(fault(format!(
                 "no figure is called `{name}`; stages: {}; counts: {counts}",
                 stages.join(", ")
@@ -92,6 +94,13 @@ impl Goal {
     /// What keeps a report from meeting it: one line for each mode that does not. A figure that is not there is not
     /// met either.
     pub fn missed(&self, report: &Report) -> Vec<String> {
+        if IDLE.iter().any(|(name, _)| *name == self.name) {
+            return match report.idle.get(&self.name) {
+                Some(value) if self.relation.holds(*value, self.bound) => Vec::new(),
+                Some(value) => vec![format!("{self} is not met: it is {}", (value * 1e3).round() / 1e3)],
+                None => vec![format!("{self} is not met: it was not measured; ask for it by --idle")],
+            };
+        }
         let modes = report.modes.iter().filter(|(mode, _)| self.mode.is_none_or(|wanted| wanted == **mode));
         let misses = modes.filter_map(|(mode, figures)| {
             let value = match self.stat {
@@ -111,6 +120,7 @@ impl Goal {
             Some(mode) if !report.modes.contains_key(&mode) => {
                 vec![format!("{self} is not met: {mode} mode was not measured")]
             }
+            _ if report.modes.is_empty() => vec![format!("{self} is not met: no turn was measured")],
             _ => misses,
         }
     }
@@ -129,6 +139,7 @@ mod tests {
         hold.notes.push("no false cut-offs: because".into());
         let mut report = Report::default();
         report.modes.insert(Mode::Hold, hold);
+        report.idle.insert("idle_extra_mib".into(), 41.0);
         report
     }
 
@@ -144,12 +155,18 @@ mod tests {
         let lines = missed("total_perceived_ms.p95<=800");
         assert_eq!(lines, ["total_perceived_ms.p95<=800 is not met: in hold mode it is 801.5"]);
         assert_eq!(missed("underruns>0").len(), 1);
+        assert_eq!(missed("idle_extra_mib<=40"), ["idle_extra_mib<=40 is not met: it is 41"]);
+        assert!(missed("idle_extra_mib<=42").is_empty());
     }
 
     #[test]
     fn a_figure_that_is_not_there_is_not_met() {
         assert!(missed("false_cut_offs<=0.05")[0].contains("because"));
         assert!(missed("endpoint.underruns==0")[0].contains("was not measured"));
+        assert!(missed("idle_cpu_share<=0.02")[0].contains("--idle"));
+        let idle_alone = Report::default();
+        assert!(Goal::read("underruns==0").unwrap().missed(&idle_alone)[0].contains("no turn was measured"));
+        assert!(missed("stop_ms.p99<=60")[0].contains("no such figure"));
     }
 
     #[test]

@@ -3,7 +3,8 @@
 //! [`Clips`] are the recordings, [`pauses`] puts pauses into them, [`ears`] hears both as the speaker would, without
 //! waiting; [`Bench`] runs whole turns on the rig ([`crate::daemon::Rig`]); [`figures`] makes percentiles of their records, [`Report`]
 //! is what is printed and saved, [`Comparison`] and [`Goal`] hold it against an older one and against what is wanted,
-//! [`plot`] draws the wait against the cut-offs.
+//! [`plot`] draws the wait against the cut-offs. The presses that stop an answer, a long [`Rest`] and what an idle speaker takes have
+//! files of their own; [`Program`] starts this program again for what needs a process of its own.
 
 use std::path::PathBuf;
 
@@ -18,17 +19,24 @@ mod compare;
 pub mod ears;
 pub mod figures;
 mod goal;
+mod idle;
 mod machine;
 pub mod pauses;
 pub mod plot;
+mod process;
 mod report;
+mod rest;
+mod stops;
 mod table;
 mod turns;
 
 pub use clips::{Clips, Sentence};
 pub use compare::Comparison;
 pub use goal::Goal;
+pub use idle::{Taken, hold};
+pub use process::{Part, Program, squeeze};
 pub use report::{Conditions, Curve, Report};
+pub use rest::{Rest, Rested};
 pub use table::counts_help;
 pub use turns::{Answers, Bench, Mode, PauseTurn, Run, Turn};
 
@@ -65,6 +73,14 @@ pub enum BenchError {
     Write {
         /// The file.
         path: PathBuf,
+        /// What is wrong.
+        fault: String,
+    },
+    /// A process that takes part in the measuring gives no figure: the caller mends what it says.
+    #[error("the process that measures `{part}`: {fault}")]
+    Part {
+        /// Its name.
+        part: &'static str,
         /// What is wrong.
         fault: String,
     },

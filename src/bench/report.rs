@@ -12,6 +12,7 @@ use super::ears::{self, Point};
 use super::figures::{self, ModeFigures};
 use super::{Answers, Bench, BenchError, Mode, Run, machine, pauses};
 use crate::config::{Language, Loaded};
+use crate::daemon::Proof;
 use crate::models::Models;
 use crate::stt::Transcribe;
 use crate::tts::voice_name;
@@ -35,6 +36,12 @@ pub struct Report {
     pub conditions: Conditions,
     /// Load averages of the machine before the bench, and after it.
     pub load: [Vec<f64>; 2],
+    /// Where the models really ran.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub proof: Option<Proof>,
+    /// What an idle speaker takes, by name, where it was measured.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub idle: BTreeMap<String, f64>,
     /// By mode.
     pub modes: BTreeMap<Mode, ModeFigures>,
     /// Of the endpoint setting, where it was replayed.
@@ -95,6 +102,10 @@ pub fn conditions(bench: &Bench, loaded: &Loaded, runs: u64) -> Conditions {
         ("clips_with_word_ends", with_words.into()),
         ("requests", bench.requests.into()),
         ("pauses", bench.pauses.into()),
+        ("stops", bench.stops.into()),
+        ("pause_between_s", bench.between.as_secs_f64().into()),
+        ("rest_s", bench.rest.map(|rest| rest.time.as_secs_f64()).into()),
+        ("pressure", bench.rest.map(|rest| rest.pressure).into()),
         ("seed", bench.seed.into()),
         ("runs", runs.into()),
     ];
@@ -137,6 +148,13 @@ impl Report {
             load: [machine::load(), Vec::new()],
             ..Report::default()
         }
+    }
+
+    /// Takes where the models really ran; a report of another device is told apart by it.
+    pub fn prove(&mut self, proof: Proof) {
+        let places = proof.places().into_iter().map(|(model, place)| (model, place.into())).collect();
+        self.conditions.insert("ran_on".to_owned(), places);
+        self.proof = Some(proof);
     }
 
     /// Takes the runs of a mode.
@@ -186,7 +204,7 @@ impl Report {
         let text = std::fs::read_to_string(path).map_err(|error| fault(error.to_string()))?;
         let report: Report =
             serde_json::from_str(&text).map_err(|error| fault(format!("is no report of a bench: {error}")))?;
-        if report.modes.is_empty() {
+        if report.modes.is_empty() && report.idle.is_empty() {
             return Err(fault("is no report of a bench: no mode is in it".to_owned()));
         }
         Ok(report)

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::Report;
 use super::figures::{COUNTS, Figure, ModeFigures, stage_names};
+use super::idle::IDLE;
 use super::pauses::PAUSE_MS;
 use super::report::Curve;
 
@@ -16,6 +17,21 @@ impl Report {
     /// The tables of all modes, the conditions and the curve.
     pub fn text(&self) -> String {
         let mut out = self.conditions_text();
+        if let Some(proof) = &self.proof {
+            out += &format!("{proof}\n");
+        }
+        if !self.idle.is_empty() {
+            let of = |name: &str| self.idle.get(name).copied().unwrap_or_default();
+            // Writing to a String cannot fail.
+            let _ = writeln!(
+                out,
+                "\nidle: {:.2} % of one core, {:.1} MiB; {:.1} MiB more than the warm engines alone ({:.1})",
+                of("idle_cpu_share") * 100.0,
+                of("idle_mib"),
+                of("idle_extra_mib"),
+                of("engines_mib"),
+            );
+        }
         for (mode, figures) in &self.modes {
             // Writing to a String cannot fail.
             let _ = write!(out, "\n{mode} mode\n{}", mode_text(figures));
@@ -105,6 +121,10 @@ fn mode_text(figures: &ModeFigures) -> String {
             whole("pauses")
         );
     }
+    if let (Some(tenth), Some(median)) = (count("rest_first_to_tenth"), count("rest_first_to_median")) {
+        let _ =
+            writeln!(out, "  after the rest: the first turn took {tenth:.2} of the tenth, {median:.2} of the median");
+    }
     for note in &figures.notes {
         let _ = writeln!(out, "  {note}");
     }
@@ -140,6 +160,6 @@ fn curve_text(curve: &Curve) -> String {
 
 /// What the counts mean, for the help.
 pub fn counts_help() -> String {
-    let lines = COUNTS.iter().map(|(name, what)| format!("  {name:<22} {what}"));
+    let lines = COUNTS.iter().chain(&IDLE).map(|(name, what)| format!("  {name:<22} {what}"));
     lines.collect::<Vec<_>>().join("\n")
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::pauses::{self, Paused};
-use super::{BenchError, Clips, Sentence, ears, figures};
+use super::{BenchError, Clips, Program, Rest, Rested, Sentence, ears, figures, rest, stops};
 use crate::audio::Clip;
 use crate::claude::ApiKey;
 use crate::clock::Mono;
@@ -66,8 +66,16 @@ pub struct Bench {
     pub requests: usize,
     /// Sentences with a pause in each run in endpoint mode.
     pub pauses: usize,
+    /// Answers that are stopped by the button, in each run.
+    pub stops: usize,
+    /// Nobody speaks for so long after each question.
+    pub between: Duration,
+    /// A rest at the end of each run, and turns after it.
+    pub rest: Option<Rest>,
     /// Of the pauses and of the finger's delay.
     pub seed: u64,
+    /// This program, for what needs a process of its own.
+    pub program: Program,
 }
 
 /// One question of a run.
@@ -115,6 +123,10 @@ pub struct Run {
     pub turns: Vec<Turn>,
     /// The pauses, in order.
     pub pauses: Vec<PauseTurn>,
+    /// From a press to the last sound, in ms, of each answer that was stopped; none where none was heard.
+    pub stops: Vec<Option<f64>>,
+    /// The turns after a rest.
+    pub rested: Option<Rested>,
     /// Connections opened, the one at the start included.
     pub connections: u64,
 }
@@ -126,7 +138,11 @@ impl Bench {
             Mode::Hold => self.config.wake.grace,
             Mode::Endpoint => self.config.endpoint.silence,
         };
-        let questions = self.questions().map(|sentence| super::clips::length(&sentence.sound) + ending + ANSWER);
+        let question = |sentence: &Sentence| super::clips::length(&sentence.sound) + ending + ANSWER;
+        let asked = self.questions().map(question).map(|time| time + self.between);
+        let more = self.clips.sentences.iter().cycle().take(self.stops + self.rested_turns()).map(question);
+        let rests = self.rest.map(|rest| rest.time);
+        let questions = asked.chain(more).chain(rests);
         let rest = self.config.capture.preroll + REST;
         let pauses = self.paused(mode, self.seed).map(|paused| paused.length() + ending.max(rest) + rest);
         WARMING + questions.chain(pauses).map(|turn| REACTION + turn).sum::<Duration>()
@@ -134,7 +150,11 @@ impl Bench {
 
     /// Questions that reach Claude in one run of a mode, besides the one that warms the cache.
     pub fn questions_sent(&self, mode: Mode) -> usize {
-        self.requests + self.paused(mode, self.seed).count()
+        self.requests + self.stops + self.rested_turns() + self.paused(mode, self.seed).count()
+    }
+
+    fn rested_turns(&self) -> usize {
+        self.rest.map_or(0, |_| rest::TURNS)
     }
 
     /// One run: a speaker is started, asked and stopped. `told` is called after each turn.
@@ -148,17 +168,23 @@ impl Bench {
         let mut rng = Rng::new(seed);
         let finger = Spread::between(RELEASE_MS.0, RELEASE_MS.1);
         for sentence in self.questions() {
-            let sound = match mode {
-                Mode::Hold => self.held(sentence, finger.draw(&mut rng))?,
-                Mode::Endpoint => sentence.sound.clone(),
-            };
+            let sound = self.sound(mode, sentence, finger.draw(&mut rng))?;
             let report = rig.ask(sound).await?.report;
             run.turns.push(turn(&report, &sentence.text));
+            told();
+            tokio::time::sleep(self.between).await;
+        }
+        for sentence in self.clips.sentences.iter().cycle().take(self.stops) {
+            let sound = self.sound(mode, sentence, finger.draw(&mut rng))?;
+            run.stops.push(stops::stop(&mut rig, mode, sound, &mut rng).await?);
             told();
         }
         for paused in self.paused(mode, seed) {
             run.pauses.push(self.pause(&mut rig, paused).await?);
             told();
+        }
+        if let Some(rest) = self.rest {
+            run.rested = Some(self.rested(&mut rig, mode, rest, told).await?);
         }
         let claude = rig.engines.claude.clone();
         run.connections = claude.connection().opened_total;
@@ -193,6 +219,14 @@ impl Bench {
             }
         };
         Ok(Rig::start(&config, RigOptions { key, sound_card: false, sim }).await?)
+    }
+
+    /// What is played: in hold mode up to the moment at which the finger goes up, `after` the speech.
+    pub(super) fn sound(&self, mode: Mode, sentence: &Sentence, after: Duration) -> Result<Clip, BenchError> {
+        match mode {
+            Mode::Hold => self.held(sentence, after),
+            Mode::Endpoint => Ok(sentence.sound.clone()),
+        }
     }
 
     /// The clip up to the moment at which the finger goes up: the rig releases at a clip's end.

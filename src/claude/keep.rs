@@ -23,7 +23,7 @@ const REQUEST_INTERVAL: Duration = Duration::from_secs(270);
 const MOST_AGE: Duration = Duration::from_secs(3600);
 /// At the wake edge a connection that carried nothing for this long is checked (it costs no token, and hides behind the
 /// person's speech): a router may have dropped it silently.
-const CHECK_AFTER: Duration = Duration::from_secs(2);
+const CHECK_AFTER: Duration = Duration::from_millis(250);
 /// A check that takes longer gets a new connection beside it, so that the question finds a path that works.
 const SLOW_CHECK: Duration = Duration::from_millis(750);
 /// A server that closes each connection at once is not called more often.

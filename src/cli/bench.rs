@@ -1,5 +1,6 @@
 //! `elio bench`: recorded speech through the whole pipeline many times over, and the percentiles of every stage.
 
+use std::ffi::OsString;
 use std::io::{BufRead, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,14 +13,20 @@ use serde_json::json;
 
 use super::sim::{pace, seconds};
 use super::{CliError, Exit, Global, logging, share, stdout};
-use crate::bench::{Answers, Bench, BenchError, Clips, Comparison, Goal, Mode, Report, counts_help, plot};
+use crate::bench::{
+    self, Answers, Bench, BenchError, Clips, Comparison, Goal, Mode, Part, Program, Report, Rest, counts_help, plot,
+};
 use crate::claude::ApiKey;
-use crate::config::Loaded;
-use crate::daemon::start_whisper;
+use crate::config::{LoadOptions, Loaded};
+use crate::daemon::{Proof, RigError, start_whisper};
 use crate::sim::{SimError, SimOptions, Spread};
 
 /// The replay of `--plot` hears so many pauses: each costs some hundredths of a second.
 const REPLAYED: usize = 200;
+/// A handful of answers is stopped: each takes some seconds.
+const STOPS: u16 = 5;
+/// A speaker is idle so long after its start, for the estimate alone.
+const SETTLING: Duration = Duration::from_secs(10);
 /// Tokens of a question with the prompt before it, roughly: for the announcement of `--live`.
 const TOKENS: usize = 5_000;
 
@@ -32,7 +39,7 @@ const TOKENS: usize = 5_000;
 ))]
 pub struct BenchArgs {
     /// Questions in each run of each mode
-    #[arg(long, short = 'n', value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, short = 'n', value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u16).range(0..))]
     requests: u16,
     /// How turns end
     #[arg(long, value_name = "MODE", default_value = "both")]
@@ -43,6 +50,24 @@ pub struct BenchArgs {
     /// Sentences with a pause of 300 to 900 ms in each run in endpoint mode [default: as many as --requests]
     #[arg(long, value_name = "N")]
     pauses: Option<u16>,
+    /// Answers that are stopped by the button in each run [default: 5, none with -n 0]
+    #[arg(long, value_name = "N")]
+    stops: Option<u16>,
+    /// Nobody speaks for so many seconds after each question (with --idle-timeout: until the connection is closed)
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pause_between: Option<Duration>,
+    /// At the end of each run nobody speaks for so many seconds, while another process takes memory; then ten turns
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    rest: Option<Duration>,
+    /// Share of the available memory that is taken meanwhile
+    #[arg(long, value_name = "0..1", default_value_t = 0.8, value_parser = share_of_one)]
+    pressure: f64,
+    /// Measure for so many seconds what a speaker takes while nobody speaks, and its memory against the engines' alone
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    idle: Option<Duration>,
+    /// A process that takes part in the measuring: the bench starts it
+    #[arg(long, hide = true)]
+    part: Option<Part>,
     /// Runs; the percentiles shown are the median of theirs
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=100))]
     runs: u16,
@@ -115,9 +140,11 @@ impl From<BenchError> for CliError {
             BenchError::Goal { .. } => Self::new(Exit::Usage, error),
             BenchError::Sim(SimError::Replies(_)) => Self::new(Exit::Config, error),
             BenchError::Sim(_) => Self::new(Exit::Unavailable, error),
-            BenchError::Clips { .. } | BenchError::Audio(_) | BenchError::Old { .. } | BenchError::Write { .. } => {
-                Self::new(Exit::Failed, error)
-            }
+            BenchError::Part { .. }
+            | BenchError::Clips { .. }
+            | BenchError::Audio(_)
+            | BenchError::Old { .. }
+            | BenchError::Write { .. } => Self::new(Exit::Failed, error),
         }
     }
 }
@@ -135,7 +162,13 @@ pub fn run(args: BenchArgs, global: &Global) -> Result<(), CliError> {
         options.file = Some(share::find("configs/demo.toml")?);
     }
     let loaded = crate::config::load(&options)?;
-    let bench = prepare(&args, &loaded)?;
+    if let Some(part) = args.part {
+        return take_part(part, &args, &loaded);
+    }
+    let bench = prepare(&args, &loaded, &options)?;
+    if args.idle.is_none() && args.mode.list().iter().all(|mode| bench.questions_sent(*mode) == 0) {
+        return Err(CliError::new(Exit::Usage, "nothing to measure: give -n, --stops, --pauses, --rest or --idle"));
+    }
     if args.live && !may_go_on(&args, &bench)? {
         return Ok(());
     }
@@ -179,7 +212,34 @@ fn folder_is_there(file: &Path) -> Result<(), BenchError> {
     Err(BenchError::Write { path: file.to_owned(), fault })
 }
 
-fn prepare(args: &BenchArgs, loaded: &Loaded) -> Result<Bench, CliError> {
+/// What the processes do that the bench starts.
+fn take_part(part: Part, args: &BenchArgs, loaded: &Loaded) -> Result<(), CliError> {
+    if part == Part::Squeeze {
+        return Ok(bench::squeeze(args.pressure)?);
+    }
+    let taken = super::runtime()?.block_on(bench::hold(part, &loaded.config, args.idle.unwrap_or_default()))?;
+    stdout::print(&format!("{}\n", json!(taken)))
+}
+
+/// This program with the same configuration.
+fn program(options: &LoadOptions) -> Result<Program, CliError> {
+    let exe = std::env::current_exe().map_err(|error| CliError::new(Exit::Failed, error))?;
+    let mut args: Vec<OsString> = vec!["bench".into()];
+    if let Some(file) = &options.file {
+        args.extend(["--config".into(), file.into()]);
+    }
+    args.extend(options.set.iter().flat_map(|set| ["--set".into(), set.into()]));
+    Ok(Program { exe, args })
+}
+
+fn share_of_one(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(share) if (0.0..=0.95).contains(&share) => Ok(share),
+        _ => Err("allowed: a share from 0 to 0.95".to_owned()),
+    }
+}
+
+fn prepare(args: &BenchArgs, loaded: &Loaded, options: &LoadOptions) -> Result<Bench, CliError> {
     let folder = match &args.clips {
         Some(folder) => folder.clone(),
         None => share::find("models/demo/clips").or_else(|_| share::find("models/demo/questions"))?,
@@ -217,7 +277,11 @@ fn prepare(args: &BenchArgs, loaded: &Loaded) -> Result<Bench, CliError> {
         clips,
         requests: args.requests.into(),
         pauses: if with_words { args.pauses.unwrap_or(args.requests).into() } else { 0 },
+        stops: args.stops.unwrap_or(if args.requests == 0 { 0 } else { STOPS }).into(),
+        between: args.pause_between.unwrap_or_default(),
+        rest: args.rest.map(|time| Rest { time, pressure: args.pressure }),
         seed: args.seed,
+        program: program(options)?,
     })
 }
 
@@ -243,7 +307,9 @@ fn may_go_on(args: &BenchArgs, bench: &Bench) -> Result<bool, CliError> {
 
 fn measure(args: &BenchArgs, bench: &Bench, loaded: &Loaded) -> Result<Report, CliError> {
     let (modes, runs) = (args.mode.list(), u64::from(args.runs));
-    let estimate = modes.iter().map(|mode| bench.estimate(*mode)).sum::<Duration>() * u32::from(args.runs);
+    let modes: Vec<Mode> = modes.iter().copied().filter(|mode| bench.questions_sent(*mode) > 0).collect();
+    let idle = args.idle.map_or(Duration::ZERO, |time| 2 * (time + SETTLING));
+    let estimate = modes.iter().map(|mode| bench.estimate(*mode)).sum::<Duration>() * u32::from(args.runs) + idle;
     let turns = modes.iter().map(|mode| bench.questions_sent(*mode) as u64).sum::<u64>() * runs;
     tell(&format!("bench: {turns} turns in real time, about {}\n", minutes(estimate)));
     // Hidden by itself where standard error is no terminal.
@@ -254,7 +320,12 @@ fn measure(args: &BenchArgs, bench: &Bench, loaded: &Loaded) -> Result<Report, C
     progress.enable_steady_tick(Duration::from_millis(200));
     let runtime = super::runtime()?;
     let mut report = Report::begin(bench, loaded, runs);
-    for mode in modes {
+    report.prove(runtime.block_on(Proof::find(&bench.config)).map_err(RigError::from)?);
+    if let Some(time) = args.idle {
+        progress.set_message("idle");
+        report.idle = runtime.block_on(bench.idle(time))?;
+    }
+    for mode in &modes {
         progress.set_message(format!("{mode} mode"));
         let mut done = Vec::new();
         for number in 0..runs {

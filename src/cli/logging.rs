@@ -7,6 +7,7 @@ use log::{LevelFilter, Log, Metadata, Record};
 use systemd_journal_logger::{JournalLog, connected_to_journal};
 
 use super::Global;
+use crate::stt::Overhearing;
 
 /// Logs to standard error: warnings, and with `-v`, `-vv` more. `ELIO_LOG` (env_logger's syntax) overrides.
 pub(super) fn to_stderr(global: &Global, quietest: LevelFilter) {
@@ -16,8 +17,12 @@ pub(super) fn to_stderr(global: &Global, quietest: LevelFilter) {
     if std::io::stderr().is_terminal() {
         builder.format_target(false);
     }
+    let logger = builder.build();
+    let level = logger.filter();
     // A logger that is there already (a test's) stays.
-    let _ = builder.try_init();
+    if log::set_boxed_logger(Box::new(Overhearing(logger))).is_ok() {
+        log::set_max_level(level);
+    }
 }
 
 /// Logs to the journal where standard error is connected to it, else to standard error; gives the journal for the
@@ -31,7 +36,7 @@ pub(super) fn for_service(global: &Global) -> Option<JournalLog> {
         (Ok(log), Ok(records)) => {
             let (own, others) = levels(global.verbose, LevelFilter::Info);
             // A logger that is there already (a test's) stays.
-            let _ = log::set_boxed_logger(Box::new(Journal { log, own, others }));
+            let _ = log::set_boxed_logger(Box::new(Overhearing(Journal { log, own, others })));
             log::set_max_level(own.max(others));
             Some(records)
         }

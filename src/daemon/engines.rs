@@ -6,8 +6,8 @@ use thiserror::Error;
 
 use crate::claude::{ApiKey, Claude, ClaudeError, Prefix};
 use crate::clock::Mono;
-use crate::config::{Config, Language, TtsSettings};
-use crate::models::{ModelError, Models, TurnModel, WhisperModel};
+use crate::config::{Config, Language, Provider, TtsSettings};
+use crate::models::{ModelError, Models, TurnModel, VoiceModel, WhisperModel};
 use crate::prosody::{self, Prosody, ProsodyError, SmartTurn};
 use crate::stt::{SttError, Whisper};
 use crate::tts::{Tts, TtsError, voice_name};
@@ -63,8 +63,15 @@ impl Engines {
             Some(name) => Some(models.turn(name).map_err(EngineError::TurnModel)?),
             None => None,
         };
-        let (whisper, tts) = tokio::join!(load_whisper(config, whisper_model), start_tts(config, models));
-        let (whisper, tts) = (whisper?, tts?);
+        let shared = config.stt.gpu && cfg!(feature = "cuda") && config.tts.provider != Provider::Cpu;
+        let (whisper, tts) = if shared {
+            // On one GPU the larger comes first, and finds the memory in one piece: that is Whisper, in every pair of models
+            // that a board runs.
+            (load_whisper(config, whisper_model).await?, start_tts(config, models).await?)
+        } else {
+            let (whisper, tts) = tokio::join!(load_whisper(config, whisper_model), start_tts(config, models));
+            (whisper?, tts?)
+        };
         // Beside those it would measure their warm-up and not its own speed.
         let smart_turn = start_smart_turn(config, turn_model).await?;
         let engines = Engines { whisper, smart_turn, tts, claude };
@@ -113,26 +120,45 @@ async fn start_smart_turn(config: &Config, model: Option<TurnModel>) -> Result<O
 }
 
 async fn start_tts(config: &Config, models: Models) -> Result<Tts, EngineError> {
+    let (settings, languages) = (config.tts.clone(), languages(config));
+    blocking(move || start_voices(&settings, &models, &languages)).await
+}
+
+/// The languages that Elio may have to speak.
+pub(super) fn languages(config: &Config) -> Vec<Language> {
     let mut languages = config.language.listen.clone();
     if !languages.contains(&config.language.speak) {
         languages.push(config.language.speak);
     }
-    let settings = config.tts.clone();
-    blocking(move || start_voices(&settings, &models, &languages)).await
+    languages
 }
 
 /// Loads and warms the configured voices of `languages`. Blocking.
 pub fn start_voices(settings: &TtsSettings, models: &Models, languages: &[Language]) -> Result<Tts, EngineError> {
-    let mut voices = Vec::new();
-    for &language in languages {
-        if let Some(name) = voice_name(settings, language) {
-            voices.push((language, models.voice(name)?));
-        }
-    }
-    Ok(Tts::start(settings, voices)?)
+    Ok(Tts::start(settings, voice_models(settings, models, languages)?)?)
 }
 
-async fn blocking<T: Send + 'static>(
+/// The models of the configured voices, by language.
+pub(super) fn voice_models(
+    settings: &TtsSettings,
+    models: &Models,
+    languages: &[Language],
+) -> Result<Vec<(Language, VoiceModel)>, ModelError> {
+    let named = languages.iter().filter_map(|&language| Some((language, voice_name(settings, language)?)));
+    named.map(|(language, name)| Ok((language, models.voice(name)?))).collect()
+}
+
+/// Keeps the warm models in memory, as far as RLIMIT_MEMLOCK allows: what their warming touched, and what a turn will touch.
+pub fn lock_memory() {
+    // Without ONFAULT all that is mapped becomes resident: a GiB with the demo's models, of buffers that whisper.cpp and
+    // ONNX Runtime reserve and never use.
+    let flags = rustix::mm::MlockAllFlags::CURRENT | rustix::mm::MlockAllFlags::ONFAULT;
+    if let Err(error) = rustix::mm::mlockall(flags) {
+        log::info!("model memory is not locked ({error}): raise LimitMEMLOCK= to keep it from being swapped out");
+    }
+}
+
+pub(super) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, EngineError> + Send + 'static,
 ) -> Result<T, EngineError> {
     tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| Err(EngineError::Thread(error.to_string())))

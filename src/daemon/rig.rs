@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::engines::{EngineError, Engines};
+use super::engines::{EngineError, Engines, lock_memory};
 use super::service::runner_settings;
 use crate::audio::{
     AlsaPlaybackHost, AudioError, Capture, Clip, Pace, Playback, PlaybackHost, PlaybackTap, Recording, WavCaptureHost,
@@ -108,6 +108,8 @@ impl Rig {
         let (playback, played) = Playback::start(speaker, &config.playback)?;
         let (capture, playback) = (Arc::new(capture), Arc::new(playback));
 
+        lock_memory();
+
         let (wake, edges) = unbounded_channel();
         let (reports, reported) = unbounded_channel();
         let (visible, shown) = watch::channel(Visible::Starting);
@@ -126,6 +128,8 @@ impl Rig {
         let cancel = CancellationToken::new();
         let prefix = format!("{:x}", Zoned::now().timestamp().as_millisecond());
         let settings = runner_settings(config, &prefix);
+        let (keeper, until) = (engines.claude.clone(), cancel.clone());
+        tokio::spawn(async move { keeper.keep(until).await });
         let running =
             tokio::spawn(turn::run(settings, stages, feeds, outlets, cancel.clone(), CancellationToken::new()));
         Ok(Rig {
@@ -155,9 +159,11 @@ impl Rig {
         self.answer().await
     }
 
-    /// The button goes down: the wake edge, or in press mode the stop of a turn that runs.
-    pub fn press(&self) {
-        self.edge(WakeEvent::Pressed { source: Source::Button, at: Mono::now() });
+    /// The button goes down: the wake edge, or in press mode the stop of a turn that runs. Gives its stamp.
+    pub fn press(&self) -> Mono {
+        let at = Mono::now();
+        self.edge(WakeEvent::Pressed { source: Source::Button, at });
+        at
     }
 
     /// Speaks a clip. In hold mode this returns after the release, which comes at the clip's end; in press mode at

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::control::{self, ControlError};
-use super::engines::{EngineError, Engines};
+use super::engines::{EngineError, Engines, lock_memory};
 use super::notify::Notifier;
 use super::status::{Models, Status};
 use super::{moment, reload};
@@ -199,13 +199,6 @@ async fn check_claude(claude: &Claude) -> Result<(), ServiceError> {
             log::warn!("Claude cannot be reached yet: {error}");
             Ok(())
         }
-    }
-}
-
-/// Keeps the warm models in memory, as far as RLIMIT_MEMLOCK allows.
-fn lock_memory() {
-    if let Err(error) = rustix::mm::mlockall(rustix::mm::MlockAllFlags::CURRENT) {
-        log::info!("model memory is not locked ({error}): raise LimitMEMLOCK= to keep it from being swapped out");
     }
 }
 

@@ -104,16 +104,18 @@ fn in_folder(folder: &Path) -> Option<PathBuf> {
 }
 
 /// Makes a session for the network at `path`. Gives the provider that it really got: a GPU that is not there is a
-/// warning, and the voice runs on the CPU.
+/// warning, and the voice runs on the CPU. `profile`: where ONNX Runtime writes which node ran where, from here on.
 pub(crate) fn session(
     environment: &Environment,
     path: &Path,
     threads: Option<u16>,
     provider: Provider,
+    profile: Option<&Path>,
 ) -> Result<(Session, Provider), String> {
     let threads = threads.map_or_else(big_cores, usize::from);
+    let build = |provider| build(environment, path, threads, provider, profile);
     if provider != Provider::Cpu {
-        match build(environment, path, threads, provider) {
+        match build(provider) {
             Ok(session) => return Ok((session, provider)),
             Err(error) => log::warn!(
                 "tts.provider {}: not available, the voice runs on the CPU: {}",
@@ -122,11 +124,17 @@ pub(crate) fn session(
             ),
         }
     }
-    let session = build(environment, path, threads, Provider::Cpu).map_err(one_line)?;
+    let session = build(Provider::Cpu).map_err(one_line)?;
     Ok((session, Provider::Cpu))
 }
 
-fn build(environment: &Environment, path: &Path, threads: usize, provider: Provider) -> Result<Session, ort::Error> {
+fn build(
+    environment: &Environment,
+    path: &Path,
+    threads: usize,
+    provider: Provider,
+    profile: Option<&Path>,
+) -> Result<Session, ort::Error> {
     // For each new length of text the default search tries every algorithm: 142 instead of 17 ms on one GPU.
     let cuda = || {
         let search = ep::cuda::ConvAlgorithmSearch::Heuristic;
@@ -144,7 +152,11 @@ fn build(environment: &Environment, path: &Path, threads: usize, provider: Provi
         Provider::Cuda => vec![cuda()],
         Provider::Tensorrt => vec![tensorrt(), cuda()],
     };
-    Session::builder(environment)?
+    let mut builder = Session::builder(environment)?;
+    if let Some(prefix) = profile {
+        builder = builder.with_profiling(prefix)?;
+    }
+    builder
         .with_optimization_level(GraphOptimizationLevel::All)?
         .with_intra_threads(threads)?
         .with_inter_threads(1)?

@@ -133,7 +133,7 @@ impl Drop for Thread {
 
 impl Engine {
     fn load(environment: &ort::environment::Environment, path: &Path) -> Result<Self, String> {
-        let (session, _) = onnx::session(environment, path, Some(1), Provider::Cpu)?;
+        let (session, _) = onnx::session(environment, path, Some(1), Provider::Cpu, None)?;
         let [input] = session.inputs() else {
             return Err(format!("it has {} inputs instead of {INPUT} alone", session.inputs().len()));
         };

@@ -8,6 +8,7 @@
 mod cores;
 mod engine;
 mod hallucinations;
+mod hardware;
 mod listener;
 mod partials;
 mod voiced;
@@ -21,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::clock::Mono;
 use crate::config::Language;
+pub use hardware::{Hardware, Overhearing};
 pub use listener::Listener;
 pub use partials::{Partial, Partials};
 pub use whisper::Whisper;
@@ -56,7 +58,8 @@ pub struct Transcript {
 pub struct WarmFigures {
     /// Reading the model into memory.
     pub load: Duration,
-    /// The first inference, of ten seconds of sound: it touches everything for the first time.
+    /// The first inference, of the longest sound that is expected: it touches everything for the first time. Ten seconds; on
+    /// a GPU, which keeps what it needs for each length, as much as one run takes.
     pub first: Duration,
     /// The second inference, of two seconds: what a turn will cost.
     pub second: Duration,

@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 use super::engine::{Engine, RATE};
-use super::{Clip, Partials, SttError, Transcribe, Transcript, WarmFigures, cores, hallucinations, voiced};
+use super::{Clip, Hardware, Partials, SttError, Transcribe, Transcript, WarmFigures, cores, hallucinations, voiced};
 use crate::clock::Mono;
 use crate::config::{Language, SttSettings};
 use crate::models::WhisperModel;
@@ -24,6 +24,7 @@ pub struct Whisper {
 struct Thread {
     name: String,
     warm: WarmFigures,
+    hardware: Hardware,
     partials: Partials,
     jobs: Option<mpsc::Sender<Job>>,
     handle: Option<JoinHandle<()>>,
@@ -51,9 +52,10 @@ impl Whisper {
         let handle = std::thread::Builder::new()
             .name("whisper".into())
             .spawn(move || {
-                let mut engine = match warm(&model, threads, gpu, &listen) {
+                let (warmed, hardware) = Hardware::heard_while(|| warm(&model, threads, gpu, &listen));
+                let mut engine = match warmed {
                     Ok((engine, figures)) => {
-                        let _ = ready.send(Ok(figures));
+                        let _ = ready.send(Ok((figures, hardware)));
                         engine
                     }
                     Err(error) => {
@@ -66,7 +68,7 @@ impl Whisper {
                 }
             })
             .map_err(|_| SttError::Gone)?;
-        let warm = started.recv().map_err(|_| SttError::Gone)??;
+        let (warm, hardware) = started.recv().map_err(|_| SttError::Gone)??;
         let partials = if settings.incremental { Partials::measured(warm.second) } else { Partials::Off };
         log::info!(
             "whisper {name}: {threads} threads, loaded in {:?}, first inference {:?}, second {:?}; it hears {partials}",
@@ -74,7 +76,9 @@ impl Whisper {
             warm.first,
             warm.second
         );
-        Ok(Whisper { thread: Arc::new(Thread { name, warm, partials, jobs: Some(jobs), handle: Some(handle) }) })
+        Ok(Whisper {
+            thread: Arc::new(Thread { name, warm, hardware, partials, jobs: Some(jobs), handle: Some(handle) }),
+        })
     }
 
     /// Hears a clip. The work is queued by this call, not by the first poll. Cancelling ends the wait at once, and the
@@ -105,6 +109,11 @@ impl Whisper {
     /// What the start cost.
     pub fn warm(&self) -> WarmFigures {
         self.thread.warm
+    }
+
+    /// Where it computes, by whisper.cpp's own words.
+    pub fn hardware(&self) -> &Hardware {
+        &self.thread.hardware
     }
 }
 
@@ -154,7 +163,8 @@ fn warm(
         SttError::Inference(fault) => SttError::Load { path: model.path.clone(), fault },
         other => other,
     };
-    let first = run(10).map_err(unusable)?;
+    // The longest first, so that nothing grows later; a GPU's memory and plans do, up to the whole window.
+    let first = run(if gpu { 30 } else { 10 }).map_err(unusable)?;
     let second = run(2).map_err(unusable)?;
     Ok((engine, WarmFigures { load, first, second }))
 }

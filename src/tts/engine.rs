@@ -28,7 +28,7 @@ pub(super) enum Message {
     Draft(Line, Arc<Stop>),
     /// These are wanted again and again: to be spoken when there is time, and kept.
     Keep(Vec<Line>),
-    Touch(Language),
+    Touch,
 }
 
 pub(super) struct Job {
@@ -117,7 +117,7 @@ impl Engine {
                     let from = Mono::now();
                     let environment =
                         onnx::environment(engine.settings.onnxruntime.as_deref()).map_err(TtsError::Runtime)?;
-                    let voice = Voice::load(&environment, model, &engine.settings)?;
+                    let voice = Voice::load(&environment, model, &engine.settings, None)?;
                     figures.push(VoiceFigures {
                         name: voice.name.clone(),
                         provider: voice.provider,
@@ -170,7 +170,7 @@ impl Engine {
     pub(super) fn run(mut self, inbox: &Receiver<Message>) {
         while let Some(message) = self.next(inbox) {
             match message {
-                Message::Touch(language) => self.touch(language),
+                Message::Touch => self.touch(),
                 Message::Keep(lines) => self.lines.extend(lines),
                 Message::Draft(line, stop) => self.take_draft(line, &stop),
                 Message::Speak(job) => {
@@ -343,11 +343,21 @@ impl Engine {
         })
     }
 
-    fn touch(&mut self, language: Language) {
-        let Some(slot) = self.slots.get_mut(&language) else { return };
-        let idle = slot.used.is_none_or(|used| used.elapsed() > WARM);
-        if let (true, Some(index)) = (idle, slot.voice) {
-            slot.used = Some(Mono::now());
+    /// A tiny inference of each voice that nobody has used for long.
+    fn touch(&mut self) {
+        let voices = self.slots.iter().filter_map(|(language, slot)| Some((*language, slot.voice?, slot.used)));
+        let mut last: BTreeMap<usize, (Language, Option<Mono>)> = BTreeMap::new();
+        for (language, index, used) in voices {
+            let of = last.entry(index).or_insert((language, used));
+            of.1 = of.1.max(used);
+        }
+        for (index, (language, used)) in last {
+            if used.is_some_and(|used| used.elapsed() <= WARM) {
+                continue;
+            }
+            if let Some(slot) = self.slots.get_mut(&language) {
+                slot.used = Some(Mono::now());
+            }
             if let Err(error) = self.samples("a", language, index, &Stop::default()) {
                 log::warn!("{error}");
             }

@@ -10,6 +10,7 @@ mod espeak;
 mod pace;
 mod phonemes;
 mod pronounce;
+mod proof;
 mod ready;
 mod sound;
 mod splitter;
@@ -32,6 +33,7 @@ use crate::onnx::Stop;
 use engine::{Engine, Job, Message};
 pub use error::TtsError;
 pub use pace::Pace;
+pub use proof::{Share, VoiceProof, prove};
 use ready::Ready;
 pub use splitter::{Chunk, Pause, Splitter};
 
@@ -79,6 +81,9 @@ pub trait Speak: Send + Sync {
 
     /// This text may come next: what can be computed of it, is. Where another text comes, that ends. Does not wait.
     fn prepare(&self, _text: String, _language: Language) {}
+
+    /// An answer will be spoken soon: what has been idle for long is woken. Does not wait.
+    fn touch(&self) {}
 
     /// How fast the voice of a language is at present.
     fn pace(&self, _language: Language) -> Pace {
@@ -209,10 +214,10 @@ impl Tts {
         self.shared.ready.pace(language)
     }
 
-    /// Touches the voice with a tiny inference where it has been idle for long, so that memory and clocks are up when
-    /// the answer comes: for the wake edge. Does not wait.
-    pub fn touch(&self, language: Language) {
-        if self.send(Message::Touch(language)).is_err() {
+    /// Touches each voice that has been idle for long with a tiny inference, so that memory and clocks are up when the
+    /// answer comes: for the wake edge. Does not wait.
+    pub fn touch(&self) {
+        if self.send(Message::Touch).is_err() {
             log::debug!("the voice's thread has ended");
         }
     }
@@ -245,6 +250,10 @@ impl Speak for Tts {
 
     fn prepare(&self, text: String, language: Language) {
         Tts::prepare(self, text, language);
+    }
+
+    fn touch(&self) {
+        Tts::touch(self);
     }
 
     fn pace(&self, language: Language) -> Pace {

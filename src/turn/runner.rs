@@ -215,6 +215,8 @@ impl Runner {
             WakeEvent::Pressed { source, at } => {
                 // The handshake and the cache's re-read hide behind the person's speech.
                 self.stages.claude.wake();
+                // Memory that was given back in a long rest comes back behind it too; Whisper is heard with meanwhile.
+                self.stages.tts.touch();
                 self.edge = by(source);
                 self.step(Input::Press { at });
             }

@@ -71,11 +71,12 @@ struct Style {
 
 impl Voice {
     /// Loads a voice and tries it with every id that its table has: an id that the network does not know shows here,
-    /// not in the middle of an answer. Blocking.
+    /// not in the middle of an answer. `profile`: a path with whose name the profile's begins. Blocking.
     pub(super) fn load(
         environment: &Environment,
         model: &VoiceModel,
         settings: &TtsSettings,
+        profile: Option<&Path>,
     ) -> Result<Self, TtsError> {
         let fault = |fault| misfit(model, fault);
         let mut front = match model.kind {
@@ -85,7 +86,7 @@ impl Voice {
         let style = front.style_mut();
         style.length /= settings.speed;
         let (session, provider) =
-            onnx::session(environment, &model.onnx, settings.threads, settings.provider).map_err(fault)?;
+            onnx::session(environment, &model.onnx, settings.threads, settings.provider, profile).map_err(fault)?;
         let names: Vec<&str> = session.inputs().iter().map(|input| input.name()).collect();
         let inputs = inputs(&names, model.kind).map_err(fault)?;
         front.check(inputs.iter().any(|(_, input)| *input == Input::Speaker)).map_err(fault)?;
@@ -164,6 +165,11 @@ impl Voice {
             return Err(ort::Error::new("the network gave numbers that are no sound"));
         }
         Ok(samples.to_vec())
+    }
+
+    /// Ends the profile: the file that was written.
+    pub(super) fn end_profile(&mut self) -> Result<String, ort::Error> {
+        self.session.end_profiling()
     }
 
     /// A fault of this voice, which names its files.
