@@ -1,6 +1,8 @@
 //! The way through the threads of microphone and speaker: a period goes in at one end, and what comes out at the other
 //! end is waited for. Most of it is two threads that wake one another; the ring between them is measured alone as well.
 
+#![allow(clippy::unwrap_used, reason = "a bench that cannot run says why and ends")]
+
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
@@ -94,8 +96,7 @@ impl CapturePcm for Mic {
 /// From a period of the device to the frame with its VAD score and its acoustic end.
 fn capture(criterion: &mut Criterion) {
     let (tell, told): (Sender<()>, _) = channel();
-    let started = Capture::start(Box::new(MicHost(Some(told))), &Config::default().capture);
-    let Ok((_capture, mut events)) = started else { return };
+    let (_capture, mut events) = Capture::start(Box::new(MicHost(Some(told))), &Config::default().capture).unwrap();
     criterion.bench_function("rings/period_to_frame", |bencher| {
         bencher.iter(|| {
             let _ = tell.send(());
@@ -108,8 +109,7 @@ fn capture(criterion: &mut Criterion) {
 /// From a period of a turn's sound to the device's write of it.
 fn playback(criterion: &mut Criterion) {
     let (written, writes) = channel();
-    let started = Playback::start(Box::new(Speaker(written)), &Config::default().playback);
-    let Ok((playback, _events)) = started else { return };
+    let (playback, _events) = Playback::start(Box::new(Speaker(written)), &Config::default().playback).unwrap();
     let period = vec![0.1; speaker::FORMAT.period];
     playback.begin(1);
     criterion.bench_function("rings/push_to_write", |bencher| {

@@ -1,6 +1,8 @@
 //! The voice's first chunk: from its text to its first PCM, warm, by voice and threads. The length of its sound stands in
 //! the name, for a longer one takes longer. Percentiles of the single chunks come after criterion's own figures.
 
+#![allow(clippy::unwrap_used, reason = "a bench that cannot run says why and ends")]
+
 use std::cell::RefCell;
 use std::path::Path;
 use std::time::Duration;
@@ -22,14 +24,10 @@ fn voices() -> Vec<(&'static str, VoiceModel)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let medium = root.join("target/bench-models/bench-voice-medium.onnx");
     let settings = ModelsSettings { dirs: vec![root.join("models/demo")], manifest: None };
-    let voice = |(name, file): (&'static str, String)| {
-        let model = Models::open(&settings).and_then(|models| models.voice(&file));
-        model.map(|model| (name, model)).map_err(|error| println!("speaking: {error}")).ok()
-    };
-    let names = ["voice-demo", "voice-demo-mms"].map(|name| (name, name.to_owned()));
-    let mut voices: Vec<_> = names.into_iter().filter_map(voice).collect();
+    let voice = |name, file: &str| (name, Models::open(&settings).unwrap().voice(file).unwrap());
+    let mut voices: Vec<_> = ["voice-demo", "voice-demo-mms"].map(|name| voice(name, name)).into();
     if medium.exists() {
-        voices.extend(voice(("voice-medium", medium.display().to_string())));
+        voices.push(voice("voice-medium", &medium.display().to_string()));
     } else {
         println!("speaking: no voice of the published size; it is made by: make bench-models ARGS=voice-medium");
     }
@@ -42,28 +40,21 @@ fn first_chunk(runtime: &Runtime, tts: &Tts) -> (Duration, Duration) {
     let text = TEXT.to_owned();
     let chunk = Utterance { text, language: Language::En, first: true, pause: Pause::None, cancel };
     let from = Mono::now();
-    let spoken = runtime.block_on(tts.speak(chunk));
-    let spoken = spoken.ok().filter(|spoken| !spoken.fallback && !spoken.cached);
-    let Some(spoken) = spoken else { panic!("the voice did not speak") };
+    let spoken = runtime.block_on(tts.speak(chunk)).unwrap();
+    assert!(!spoken.fallback && !spoken.cached);
     let sound = Duration::from_secs_f64(spoken.samples.len() as f64 / f64::from(spoken.rate));
     (spoken.first_pcm.since(from), sound)
 }
 
 fn speaking(criterion: &mut Criterion) {
-    let Ok(runtime) = Builder::new_current_thread().build() else { return };
+    let runtime = Builder::new_current_thread().build().unwrap();
     let mut group = criterion.benchmark_group("speaking/first_chunk_of_3_words");
     // A chunk for each sample: a percentile is one of single chunks.
     group.sampling_mode(SamplingMode::Flat).sample_size(200).measurement_time(Duration::from_secs(2));
     for (name, model) in voices() {
         for threads in [1, 2] {
             let settings = TtsSettings { threads: Some(threads), ..Config::default().tts };
-            let tts = match Tts::start(&settings, vec![(Language::En, model.clone())]) {
-                Ok(tts) => tts,
-                Err(error) => {
-                    println!("speaking: {error}");
-                    continue;
-                }
-            };
+            let tts = Tts::start(&settings, vec![(Language::En, model.clone())]).unwrap();
             let (_, sound) = first_chunk(&runtime, &tts);
             let taken = RefCell::new(Vec::new());
             let id = BenchmarkId::new(format!("{name}_{}_ms", sound.as_millis()), format!("threads_{threads}"));
