@@ -4,22 +4,21 @@
 #![allow(clippy::unwrap_used, reason = "a bench that cannot run says why and ends")]
 
 use std::hint::black_box;
-use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
 
 use elio::audio::convert::Resampler;
 use elio::audio::vad::Vad;
-use elio::audio::{Frame, Playback, PreRoll, RATE};
+use elio::audio::{Frame, PreRoll, RATE};
 use elio::claude::sse::SseParser;
 use elio::claude::wire::StreamEvent;
 use elio::clock::Mono;
-use elio::config::{Config, Language};
+use elio::config::Language;
 use elio::tts::Splitter;
 use gungraun::prelude::*;
+use rtrb::{Consumer, Producer, RingBuffer};
 
 #[path = "common/inputs.rs"]
 mod inputs;
-#[path = "common/speaker.rs"]
-mod speaker;
 
 #[library_benchmark]
 #[bench::of_130_bytes(args = (130), setup = stream)]
@@ -81,24 +80,23 @@ fn converter(from: u32, to: u32) -> (Resampler, Vec<f32>) {
     (Resampler::new(from, to), inputs::tone(from))
 }
 
-// A turn's sound into the speaker's ring: the caller's side. The device's thread runs beside it and is not counted.
-#[library_benchmark(setup = playback)]
-#[bench::push_of_5_ms()]
-fn ring((playback, writes, sound): (Playback, Writes, Vec<f32>)) -> (Playback, Writes, Vec<f32>) {
-    playback.push(1, RATE, black_box(&sound));
-    (playback, writes, sound)
+// A block there and back between the microphone's two threads, in one thread. What reads the clock cannot be counted: rustix
+// calls the kernel's vDSO, which valgrind does not map.
+#[library_benchmark(setup = blocks)]
+#[bench::there_and_back()]
+fn ring((mut there, mut back): (Ring, Ring)) -> (Ring, Ring) {
+    let full = back.1.pop().is_ok_and(|block| there.0.push(block).is_ok());
+    let empty = there.1.pop().is_ok_and(|block| back.0.push(block).is_ok());
+    assert!(full && empty);
+    (there, back)
 }
 
-type Writes = Receiver<usize>;
+type Ring = (Producer<Box<[u8]>>, Consumer<Box<[u8]>>);
 
-fn playback() -> (Playback, Writes, Vec<f32>) {
-    let (written, writes) = channel();
-    let (playback, _) = Playback::start(Box::new(speaker::Speaker(written)), &Config::default().playback).unwrap();
-    playback.begin(1);
-    // The first push makes the converter.
-    let sound = inputs::tone(RATE)[..speaker::FORMAT.period].to_vec();
-    playback.push(1, RATE, &sound);
-    (playback, writes, sound)
+fn blocks() -> (Ring, Ring) {
+    let mut back = RingBuffer::new(8);
+    back.0.push(vec![0; 512].into_boxed_slice()).unwrap();
+    (RingBuffer::new(8), back)
 }
 
 // A frame into the pre-roll ring that is full.
@@ -111,7 +109,7 @@ fn preroll_ring((mut ring, frame): (PreRoll, Frame)) -> PreRoll {
 
 fn preroll() -> (PreRoll, Frame) {
     let frame = Frame { start: Mono::from_nanos(0), samples: inputs::frame(), speech: 1.0, voiced_end: None };
-    let mut ring = PreRoll::new(std::time::Duration::from_millis(500));
+    let mut ring = PreRoll::new(Duration::from_millis(500));
     (0..40).for_each(|_| ring.push(frame.clone()));
     (ring, frame)
 }

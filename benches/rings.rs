@@ -15,7 +15,7 @@ use elio::clock::Mono;
 use elio::config::{CaptureSettings, Config};
 use rtrb::RingBuffer;
 
-#[path = "common/speaker.rs"]
+#[path = "rings/speaker.rs"]
 mod speaker;
 
 use speaker::Speaker;
