@@ -2,6 +2,7 @@
 //! a busy machine too. `make bench-instructions` runs it; docs/performance.md tells how two commits are compared.
 
 #![allow(clippy::unwrap_used, reason = "a bench that cannot run says why and ends")]
+#![allow(clippy::disallowed_methods, reason = "gungraun's `main` ends with process::exit")]
 
 use std::hint::black_box;
 use std::time::Duration;
