@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup build demo test check bench bench-models bench-peers models-demo install uninstall clean
+.PHONY: help setup build demo test check bench bench-instructions bench-models bench-peers models-demo install uninstall clean
 
 # Rust as rustup puts it, also in a shell that has not read its profile.
 export PATH := $(PATH):$(or $(CARGO_HOME),$(HOME)/.cargo)/bin
@@ -20,7 +20,7 @@ udev := $(SYSLIBDIR)/udev/rules.d/60-elio-gpio.rules
 onnxruntime = $(lastword $(sort $(wildcard target/onnxruntime/*/libonnxruntime.so)))
 
 help: ## This list
-	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 21
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 27
 
 setup: ## Install what is missing: system packages, libonnxruntime (done by demo and test too)
 	@.ci/setup
@@ -37,10 +37,20 @@ test: setup ## Every test (some of them in ARGS="turn::")
 check: setup ## Format and lints, as .ci/run checks them
 	@$(CARGO) fmt --check
 	@$(CARGO) clippy --locked --all-targets -- -D warnings
-	@$(CARGO) clippy --locked --all-targets --features rppal -- -D warnings
+	@$(CARGO) clippy --locked --all-targets --features rppal,instructions -- -D warnings
 
 bench: setup ## Time the hot paths (minutes)
 	@$(CARGO) bench --locked $(features) $(ARGS)
+
+gungraun = $(shell sed -n 's/^gungraun = "=\(.*\)"/\1/p' Cargo.toml)
+
+bench-instructions: ## Count the instructions of the hot paths (minutes; ARGS=--baseline=NAME compares)
+	@.ci/setup valgrind
+	@grep -qs '^"gungraun-runner $(gungraun) ' target/tools/.crates.toml || { \
+	    echo "bench-instructions: installing gungraun-runner $(gungraun) in target/tools (minutes)" >&2; \
+	    $(CARGO) install --quiet --locked --root target/tools --version $(gungraun) gungraun-runner; }
+	@PATH="$(CURDIR)/target/tools/bin:$$PATH" \
+	    $(CARGO) bench --locked --features instructions --bench instructions $(if $(ARGS),-- $(ARGS))
 
 bench_venv := target/bench-models/venv
 

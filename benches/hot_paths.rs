@@ -4,27 +4,17 @@ use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use elio::audio::vad::Vad;
-use elio::audio::{FRAME, RATE, convert};
+use elio::audio::{RATE, convert};
 use elio::claude::sse::SseParser;
 use elio::claude::wire::StreamEvent;
 use elio::config::Language;
 use elio::tts::Splitter;
 
-/// An answer of 300 deltas, as the API frames it.
-fn stream() -> Vec<u8> {
-    (0..300)
-        .map(|token| {
-            format!(
-                "event: content_block_delta\ndata: {{\"type\":\"content_block_delta\",\"index\":0,\"delta\":\
-                 {{\"type\":\"text_delta\",\"text\":\" token{token}\"}}}}\n\n"
-            )
-        })
-        .collect::<String>()
-        .into_bytes()
-}
+#[path = "common/inputs.rs"]
+mod inputs;
 
 fn sse(criterion: &mut Criterion) {
-    let bytes = stream();
+    let bytes = inputs::stream();
     let mut group = criterion.benchmark_group("sse");
     group.throughput(Throughput::Bytes(bytes.len() as u64));
     // One HTTP/2 frame for each delta is the usual case; 1,400 bytes are those of a TCP segment.
@@ -55,12 +45,10 @@ fn sse(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// An answer of 30 sentences, two characters at a time.
+/// The text of a whole answer, and of as much of it as the first chunk needs.
 fn splitter(criterion: &mut Criterion) {
-    let text = "It is half past three, and the weather in Paris is sunny: 21.5 degrees. ".repeat(30);
-    let deltas: Vec<&str> = text.as_bytes().chunks(2).filter_map(|pair| std::str::from_utf8(pair).ok()).collect();
+    let deltas = inputs::deltas();
     let mut group = criterion.benchmark_group("splitter");
-    group.throughput(Throughput::Bytes(text.len() as u64));
     group.bench_function("answer", |bencher| {
         bencher.iter(|| {
             let mut splitter = Splitter::new(Language::En);
@@ -68,18 +56,25 @@ fn splitter(criterion: &mut Criterion) {
             chunks + splitter.finish().len()
         });
     });
+    // With the guess at the chunk that the voice begins with, made after each delta as in a turn.
+    group.bench_function("first_chunk", |bencher| {
+        bencher.iter(|| {
+            let mut splitter = Splitter::new(Language::En);
+            deltas.iter().find_map(|delta| {
+                let chunk = splitter.push(black_box(delta)).pop();
+                black_box(splitter.likely_first());
+                chunk
+            })
+        });
+    });
     group.finish();
 }
 
 fn frames(criterion: &mut Criterion) {
-    let tone = |rate: u32| -> Vec<f32> {
-        (0..rate).map(|n| (n as f32 / rate as f32 * 440.0 * std::f32::consts::TAU).sin() * 0.3).collect()
-    };
-    let second = tone(RATE);
-    let frame: [f32; FRAME] = std::array::from_fn(|n| second[n]);
+    let frame = inputs::frame();
     let mut vad = Vad::default();
     criterion.bench_function("vad/frame_of_16_ms", |bencher| bencher.iter(|| vad.score(black_box(&frame))));
-    let second = tone(48_000);
+    let second = inputs::tone(48_000);
     criterion.bench_function("resample/second_of_48_to_16_khz", |bencher| {
         bencher.iter(|| convert::resample(black_box(&second), 48_000, RATE));
     });
