@@ -101,7 +101,7 @@ fn two_questions_in_hold_mode_are_measured_saved_and_compared() {
 }
 
 #[test]
-fn a_person_who_pauses_is_cut_off_by_a_short_silence_and_the_curve_is_drawn() {
+fn a_person_who_pauses_is_cut_off_by_a_short_silence_and_not_by_the_words_and_the_curve_is_drawn() {
     let dir = tempfile::tempdir().unwrap();
     let question = repository().join("models/demo/questions/en-lights.wav");
     std::fs::copy(question, dir.path().join("lights.wav")).unwrap();
@@ -109,14 +109,24 @@ fn a_person_who_pauses_is_cut_off_by_a_short_silence_and_the_curve_is_drawn() {
                 word_ends_ms = [1100, 2200]\n";
     std::fs::write(dir.path().join("clips.toml"), list).unwrap();
     let (clips, plot) = (dir.path().to_str().unwrap(), dir.path().join("curve.png"));
-    let args = ["--mode", "endpoint", "-n", "1", "--stops", "0", "--pauses", "2", "--json", "--clips", clips, "--plot"];
-    let short = [plot.to_str().unwrap(), "--set", "endpoint.silence=220ms"];
-    let report = json(&bench(dir.path(), &[&args[..], &short].concat()));
-    let counts = &report["modes"]["endpoint"]["counts"];
-    assert_eq!((&counts["pauses"], &counts["false_cut_offs"]), (&2.0.into(), &1.0.into()), "{report}");
-    let points = report["curve"]["points"].as_array().unwrap();
-    assert_eq!((points[0]["silence_ms"].as_u64(), points[0]["false_cut_offs"].as_f64()), (Some(200), Some(1.0)));
-    assert_eq!(points.last().unwrap()["false_cut_offs"].as_f64(), Some(0.0));
+    let args = ["--mode", "endpoint", "-n", "1", "--stops", "0", "--pauses", "2", "--json", "--clips", clips];
+    let cut_offs = |more: &[&str]| {
+        let report = json(&bench(dir.path(), &[&args[..], &["--set", "endpoint.silence=220ms"], more].concat()));
+        let counts = &report["modes"]["endpoint"]["counts"];
+        assert_eq!(counts["pauses"], 2.0, "{report}");
+        (counts["false_cut_offs"].as_f64(), report)
+    };
+    let deaf = ["--set", "stt.incremental=false", "--set", "speculation.tries=0"];
+    assert_eq!(cut_offs(&deaf).0, Some(1.0), "silence alone");
+    // "Turn on the": it goes on.
+    let (heard, report) = cut_offs(&["--plot", plot.to_str().unwrap()]);
+    assert_eq!(heard, Some(0.0), "{report}");
+    let first = |points: &str| &report["curve"][points][0];
+    assert_eq!(first("by_silence")["wait_ms"], 200);
+    let share = |point: &Value| point["false_cut_offs"].as_f64().unwrap();
+    assert_eq!(share(first("by_silence")), 1.0);
+    assert!(share(first("by_words")) < 1.0, "{report}");
+    assert_eq!(share(report["curve"]["by_silence"].as_array().unwrap().last().unwrap()), 0.0);
     assert!(std::fs::read(&plot).unwrap().starts_with(b"\x89PNG\r\n\x1a\n"));
 }
 
@@ -157,7 +167,7 @@ fn refused(args: &[&str], code: i32, words: &[&str]) {
 
 #[test]
 fn what_cannot_be_measured_is_refused_at_once_in_one_line() {
-    refused(&["--clips", "/no/clips"], 1, &["/no/clips", "clips.toml", "--clips"]);
+    refused(&["--clips", "/no/clips"], 1, &["/no/clips", "clips.toml", "name a folder"]);
     let dir = tempfile::tempdir().unwrap();
     let old = dir.path().join("old.json");
     std::fs::write(&old, "{\"modes\": {\"hold\"").unwrap();

@@ -151,11 +151,11 @@ fn line(r: &mut Reader<'_>, section: &str) -> Option<LineSettings> {
 
 fn endpoint(r: &mut Reader<'_>) -> EndpointSettings {
     const SILENCE: RangeInclusive<Duration> = ms(100)..=secs(10);
-    let silence = r.get("endpoint.silence", ms(700), time(SILENCE));
+    let silence = r.get("endpoint.silence", ms(750), time(SILENCE));
     EndpointSettings {
         silence,
         // Whoever sets `silence` alone, however short or long, has set enough.
-        silence_min: r.get("endpoint.silence_min", ms(300).min(silence), time(SILENCE)),
+        silence_min: r.get("endpoint.silence_min", ms(700).min(silence), time(SILENCE)),
         silence_max: r.get("endpoint.silence_max", ms(1_200).max(silence), time(SILENCE)),
         no_speech: r.get("endpoint.no_speech", secs(6), time(ms(500)..=secs(60))),
         max_turn: r.get("endpoint.max_turn", secs(30), time(secs(1)..=secs(120))),

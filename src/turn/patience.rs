@@ -67,9 +67,13 @@ pub fn patience(finished: Option<Finished>, awaited: bool, pauses: &Pauses, sett
 mod tests {
     use super::*;
 
+    fn settings() -> EndpointSettings {
+        let [silence, silence_min, silence_max] = [700, 300, 1_200].map(Duration::from_millis);
+        EndpointSettings { silence, silence_min, silence_max, ..crate::config::Config::default().endpoint }
+    }
+
     fn wait(finished: Finished, pauses: &Pauses) -> u128 {
-        let settings = crate::config::Config::default().endpoint;
-        patience(Some(finished), false, pauses, &settings).as_millis()
+        patience(Some(finished), false, pauses, &settings()).as_millis()
     }
 
     #[test]
@@ -82,8 +86,7 @@ mod tests {
 
     #[test]
     fn who_has_nothing_to_play_yet_listens_on() {
-        let settings = crate::config::Config::default().endpoint;
-        let wait = |finished| patience(finished, true, &Pauses::default(), &settings).as_millis();
+        let wait = |finished| patience(finished, true, &Pauses::default(), &settings()).as_millis();
         assert_eq!([Some(Finished::Sentence), Some(Finished::Open), None].map(wait), [1_200; 3]);
     }
 

@@ -133,7 +133,7 @@ fn the_effective_configuration_is_printed_as_toml_with_origins() {
 
     [endpoint]
     silence = "1500ms"  # elio.toml:2
-    silence_min = "300ms"  # default
+    silence_min = "700ms"  # default
     silence_max = "1500ms"  # default
     no_speech = "6s"  # default
     max_turn = "30s"  # default
