@@ -8,11 +8,11 @@ use serde_json::{Map, Value};
 
 use super::pauses::{self, Paused};
 use super::{BenchError, Clips, Sentence, ears, figures};
-use crate::audio::Clip;
+use crate::audio::{Clip, Vad};
 use crate::claude::ApiKey;
 use crate::clock::Mono;
 use crate::config::{Config, WakeMode};
-use crate::daemon::{REACTION, Rig, RigError, RigOptions};
+use crate::daemon::{REACTION, Rig, RigError, RigOptions, start_vad};
 use crate::latency::Outcome;
 use crate::sim::{Rng, Sim, SimOptions, Spread};
 use crate::turn::{TurnReport, Visible};
@@ -146,10 +146,11 @@ impl Bench {
         let mut rig = self.start(mode, seed).await?;
         let mut run = Run::default();
         let mut rng = Rng::new(seed);
+        let mut vad = start_vad(&self.config).await;
         let finger = Spread::between(RELEASE_MS.0, RELEASE_MS.1);
         for sentence in self.questions() {
             let sound = match mode {
-                Mode::Hold => self.held(sentence, finger.draw(&mut rng))?,
+                Mode::Hold => self.held(sentence, finger.draw(&mut rng), &mut vad)?,
                 Mode::Endpoint => sentence.sound.clone(),
             };
             let report = rig.ask(sound).await?.report;
@@ -196,11 +197,12 @@ impl Bench {
     }
 
     /// The clip up to the moment at which the finger goes up: the rig releases at a clip's end.
-    fn held(&self, sentence: &Sentence, after: Duration) -> Result<Clip, BenchError> {
-        let end = ears::hear(&sentence.sound).speech_end(&self.config.endpoint).ok_or_else(|| BenchError::Clips {
-            path: sentence.file.clone(),
-            fault: "nobody is heard to speak in it; take it off the list, or record it louder".to_owned(),
-        })?;
+    fn held(&self, sentence: &Sentence, after: Duration, vad: &mut Vad) -> Result<Clip, BenchError> {
+        let end =
+            ears::hear(&sentence.sound, vad).speech_end(&self.config.endpoint).ok_or_else(|| BenchError::Clips {
+                path: sentence.file.clone(),
+                fault: "nobody is heard to speak in it; take it off the list, or record it louder".to_owned(),
+            })?;
         Ok(ears::until(&sentence.sound, end + after))
     }
 

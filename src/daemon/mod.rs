@@ -13,6 +13,6 @@ mod rig;
 mod service;
 pub mod status;
 
-pub use engines::{EngineError, Engines, start_voices, start_whisper};
+pub use engines::{EngineError, Engines, start_vad, start_voices, start_whisper};
 pub use rig::{REACTION, Rig, RigError, RigOptions, Spoken};
 pub use service::{ServiceError, ServiceOptions, run as serve};

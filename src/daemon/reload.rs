@@ -3,7 +3,7 @@
 
 use crate::config::{Config, changed_sections};
 
-/// Sections whose every key takes effect at once.
+/// Sections whose every key takes effect at once, but for the models of `endpoint`.
 const LIVE: [&str; 2] = ["endpoint", "latency"];
 
 /// Reads the configuration again; none: the running one stays.
@@ -22,8 +22,9 @@ pub(super) fn apply(running: &Config, read: &dyn Fn() -> Result<Config, String>)
     if changed.is_empty() {
         log::info!("reload: nothing has changed");
     }
+    let models = |config: &Config| (config.endpoint.vad.clone(), config.endpoint.turn_model.clone());
     for section in changed {
-        if LIVE.contains(&section) {
+        if LIVE.contains(&section) && (section != "endpoint" || models(running) == models(&next)) {
             log::info!("reload: [{section}] is in force");
         } else {
             log::warn!(
