@@ -1,10 +1,10 @@
 //! The paths that run for every token of an answer, and for every frame of the microphone.
 
 use std::hint::black_box;
+use std::path::Path;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use elio::audio::vad::Vad;
-use elio::audio::{RATE, convert};
+use elio::audio::{RATE, Vad, convert};
 use elio::claude::sse::SseParser;
 use elio::claude::wire::StreamEvent;
 use elio::config::Language;
@@ -74,6 +74,14 @@ fn frames(criterion: &mut Criterion) {
     let frame = inputs::frame();
     let mut vad = Vad::default();
     criterion.bench_function("vad/frame_of_16_ms", |bencher| bencher.iter(|| vad.score(black_box(&frame))));
+    let silero = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/demo/silero_vad_16k_op15.onnx");
+    match Vad::silero(&silero, None) {
+        // Every second frame runs the network: a call is half a run.
+        Ok(mut vad) => drop(criterion.bench_function("vad/silero_frame_of_16_ms", |bencher| {
+            bencher.iter(|| vad.score(black_box(&frame)));
+        })),
+        Err(fault) => eprintln!("vad/silero_frame_of_16_ms is left out: {fault}"),
+    }
     let second = inputs::tone(48_000);
     criterion.bench_function("resample/second_of_48_to_16_khz", |bencher| {
         bencher.iter(|| convert::resample(black_box(&second), 48_000, RATE));

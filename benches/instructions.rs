@@ -8,8 +8,7 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use elio::audio::convert::Resampler;
-use elio::audio::vad::Vad;
-use elio::audio::{Frame, PreRoll, RATE};
+use elio::audio::{Frame, PreRoll, RATE, Vad};
 use elio::claude::sse::SseParser;
 use elio::claude::wire::StreamEvent;
 use elio::clock::Mono;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use criterion::{Criterion, criterion_group, criterion_main};
 use elio::audio::{
     AudioError, Bell, Capture, CaptureEvent, CaptureHost, CapturePcm, FRAME, Fault, Format, Pcm, Playback, RATE,
-    Sample, Status, Wake,
+    Sample, Status, Vad, Wake,
 };
 use elio::clock::Mono;
 use elio::config::{CaptureSettings, Config};
@@ -96,7 +96,8 @@ impl CapturePcm for Mic {
 /// From a period of the device to the frame with its VAD score and its acoustic end.
 fn capture(criterion: &mut Criterion) {
     let (tell, told): (Sender<()>, _) = channel();
-    let (_capture, mut events) = Capture::start(Box::new(MicHost(Some(told))), &Config::default().capture).unwrap();
+    let (_capture, mut events) =
+        Capture::start(Box::new(MicHost(Some(told))), &Config::default().capture, Vad::default()).unwrap();
     criterion.bench_function("rings/period_to_frame", |bencher| {
         bencher.iter(|| {
             let _ = tell.send(());

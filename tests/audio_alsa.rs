@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use elio::audio::{
     AlsaCaptureHost, AlsaPlaybackHost, AudioError, Capture, CaptureEvent, CaptureHost, FRAME, Playback, PlaybackEvent,
-    PlaybackTap, Recording,
+    PlaybackTap, Recording, Vad,
 };
 use elio::clock::Mono;
 use elio::config::{CaptureSettings, PlaybackSettings};
@@ -83,7 +83,8 @@ fn a_microphone_is_heard_through_alsa_at_the_pace_of_time() {
     with_alsa("a_microphone_is_heard_through_alsa_at_the_pace_of_time", |_| {
         let settings = capture_settings("microphone");
         let started = (Instant::now(), Mono::now());
-        let (capture, mut events) = Capture::start(Box::new(AlsaCaptureHost::new(&settings)), &settings).unwrap();
+        let (capture, mut events) =
+            Capture::start(Box::new(AlsaCaptureHost::new(&settings)), &settings, Vad::default()).unwrap();
         let mut frames = Vec::new();
         while frames.len() < 100 {
             if let Some(CaptureEvent::Frame(frame)) = events.blocking_recv() {
@@ -142,7 +143,8 @@ fn a_turn_is_spoken_through_alsa_whole() {
 fn the_null_pcm_takes_no_core_and_gives_no_hours_of_silence() {
     with_alsa("the_null_pcm_takes_no_core_and_gives_no_hours_of_silence", |_| {
         let (hear, speak) = (capture_settings("null"), playback_settings("null"));
-        let (_capture, mut heard) = Capture::start(Box::new(AlsaCaptureHost::new(&hear)), &hear).unwrap();
+        let (_capture, mut heard) =
+            Capture::start(Box::new(AlsaCaptureHost::new(&hear)), &hear, Vad::default()).unwrap();
         let (_playback, _events) = Playback::start(Box::new(AlsaPlaybackHost::new(&speak)), &speak).unwrap();
         let (before, started) = (cpu(), Instant::now());
         std::thread::sleep(Duration::from_secs(1));
@@ -191,7 +193,7 @@ fn a_device_that_does_not_exist_is_named_with_the_mend() {
     with_alsa("a_device_that_does_not_exist_is_named_with_the_mend", |_| {
         let open = |device: &str| {
             let settings = capture_settings(device);
-            Capture::start(Box::new(AlsaCaptureHost::new(&settings)), &settings).unwrap_err()
+            Capture::start(Box::new(AlsaCaptureHost::new(&settings)), &settings, Vad::default()).unwrap_err()
         };
         let error = open("no_such_pcm");
         assert!(matches!(error, AudioError::NotFound { .. }), "{error}");

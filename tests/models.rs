@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use elio::config::{Language, ModelsSettings};
 use elio::models::{ModelError, Models, Verified, VoiceKind};
+use sha2::{Digest, Sha256};
 
 fn demo() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("models/demo")
@@ -45,6 +46,18 @@ fn every_model_file_of_the_repository_is_the_one_of_the_manifest() {
     }
     assert_eq!(models.whisper("whisper-demo").unwrap().verify().unwrap(), Verified::Same);
     assert_eq!(models.voice("voice-demo").unwrap().verify().unwrap(), Verified::Same);
+}
+
+#[test]
+fn the_vad_model_is_found_without_a_folder_of_models() {
+    let vad = models(&[]).vad("silero-vad").unwrap();
+    let bytes = fs::read(&vad).unwrap();
+    let hash: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+    let known = models(&[]);
+    assert_eq!(known.manifest().get("silero-vad").unwrap().files[0].sha256, Some(hash));
+    assert_eq!(models(&[]).vad(vad.to_str().unwrap()).unwrap(), vad);
+    let fault = line(models(&[]).vad("voice-demo").unwrap_err());
+    assert!(fault.contains("no such name") && fault.ends_with("known: silero-vad"), "{fault}");
 }
 
 #[test]

@@ -3,7 +3,9 @@
 
 use std::fs;
 
+use elio::audio::{FRAME, Vad};
 use elio::config::{Config, Language, ModelsSettings};
+use elio::daemon::start_vad;
 use elio::models::Models;
 use elio::tts::Tts;
 
@@ -24,7 +26,22 @@ fn a_library_that_is_missing_or_no_library_is_told_with_the_mend() {
     assert!(fault().contains("no such file"));
     fs::write(&library, "text").unwrap();
     assert!(fault().contains("make setup"));
+    // The voice detector is no reason not to start: earshot, which is built in, takes its place.
+    let mut config = Config::default();
+    config.tts.onnxruntime = Some(library.clone());
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let frames: Vec<[f32; FRAME]> = (0..40).map(|n| [if n % 2 == 0 { 0.4 } else { -0.3 }; FRAME]).collect();
+    let scores = |mut vad: Vad| frames.iter().map(|frame| vad.score(frame)).collect::<Vec<f32>>();
+    let earshot = scores(Vad::default());
+    assert_eq!(scores(runtime.block_on(start_vad(&config))), earshot);
     // After those, the right one is found all the same.
     settings.onnxruntime = None;
     Tts::start(&settings, vec![(Language::En, voice)]).unwrap();
+    // With it Silero is the default; a model that is not there is replaced as the library was.
+    config.tts.onnxruntime = None;
+    assert_ne!(scores(runtime.block_on(start_vad(&config))), earshot);
+    for other in ["earshot", "nothing.onnx", "no-such-name"] {
+        config.endpoint.vad = other.into();
+        assert_eq!(scores(runtime.block_on(start_vad(&config))), earshot, "{other}");
+    }
 }

@@ -9,7 +9,7 @@ use std::process::ExitCode;
 
 const USAGE: &str = "peers: nothing to compare with: `make bench-peers` fetches the other programs and runs this
 
-  peers vad SILERO.onnx LIBONNXRUNTIME.so   earshot and Silero on the same sound; silero_vad.onnx is in PyPI's silero-vad
+  peers vad SILERO.onnx LIBONNXRUNTIME.so   earshot and Silero, as Elio uses them, on the same sound
   peers voice VOICE THREADS                 speaks each line of standard input; one JSON object for each, with its times";
 
 fn main() -> ExitCode {

@@ -1,23 +1,14 @@
-//! earshot, as Elio uses it, and Silero on the same sound: how well each tells speech, and what it costs.
+//! earshot and Silero, as Elio uses them, on the same sound: how well each tells speech, and what it costs.
 
 use std::error::Error;
 use std::path::Path;
 
-use elio::audio::vad::Vad;
-use elio::audio::{FRAME, RATE};
+use elio::audio::{FRAME, RATE, Vad};
 use elio::bench::figures::percentile;
 use elio::clock::Mono;
-use ort::session::Session;
-use ort::value::Tensor;
 
 use super::measure::{Fit, Track};
 use super::scene;
-
-/// Samples of Silero's frame at 16 kHz, and of the sound before it that it wants to see again.
-const SILERO_FRAME: usize = 512;
-const SILERO_CONTEXT: usize = 64;
-/// Numbers of its state.
-const SILERO_STATE: [usize; 3] = [2, 1, 128];
 
 /// Both have this one by default.
 const THRESHOLD: f32 = 0.5;
@@ -29,16 +20,11 @@ const HEAD: &str = "| AUC | missed % | invented % | onset ms P50, P95 | unheard 
 
 /// Prints what both make of every scene, and what other thresholds would, as tables of Markdown.
 pub fn run(silero: &Path, library: &Path) -> Result<(), Box<dyn Error>> {
-    let environment = ort::init_from(library)?.with_name("peers").with_telemetry(false).build()?;
     let (speech, scenes) = scene::all()?;
     let mut tracks = Vec::new();
     for scene in &scenes {
-        let mut vad = Vad::default();
-        let earshot = track::<FRAME>(&scene.sound, |frame| Ok(vad.score(frame)))?;
-        // One thread, as Silero's own wrapper has it.
-        let mut session = Session::builder(&environment)?.with_intra_threads(1)?.with_inter_threads(1)?;
-        let mut silero = Silero::new(session.commit_from_file(silero)?);
-        let silero = track::<SILERO_FRAME>(&scene.sound, |frame| silero.score(frame))?;
+        let earshot = track(&scene.sound, Vad::default());
+        let silero = track(&scene.sound, Vad::silero(silero, Some(library))?);
         tracks.push((scene, [("earshot", earshot), ("Silero", silero)]));
     }
 
@@ -72,14 +58,13 @@ pub fn run(silero: &Path, library: &Path) -> Result<(), Box<dyn Error>> {
             println!("| {name}, {threshold} {} {:.1} |", row(whole), mean(&triggers));
         }
     }
-    println!("\n| cost | a frame, µs P50, P95 | frame ms | of a core % |\n|---|---|---|---|");
+    println!("\n| cost | a frame of 16 ms, µs mean, P95 | of a core % |\n|---|---|---|");
     for which in 0..2 {
         let (name, first) = &tracks[0].1[which];
         let frame_ms = first.step as f64 / f64::from(RATE) * 1e3;
         let mut costs: Vec<f64> = tracks.iter().flat_map(|(_, tracks)| tracks[which].1.cost_us.clone()).collect();
-        let share = mean(&costs) / frame_ms / 10.0;
-        let (p50, p95) = percentiles(&mut costs);
-        println!("| {name} | {p50:.1}, {p95:.1} | {frame_ms} | {share:.2} |");
+        let (cost, (_, p95)) = (mean(&costs), percentiles(&mut costs));
+        println!("| {name} | {cost:.1}, {p95:.1} | {:.2} |", cost / frame_ms / 10.0);
     }
     Ok(())
 }
@@ -109,17 +94,14 @@ fn mean(values: &[f64]) -> f64 {
     values.iter().sum::<f64>() / values.len().max(1) as f64
 }
 
-fn track<const STEP: usize>(
-    sound: &[f32],
-    mut score: impl FnMut(&[f32; STEP]) -> ort::Result<f32>,
-) -> ort::Result<Track> {
-    let mut track = Track { step: STEP, scores: Vec::new(), cost_us: Vec::new() };
-    for frame in sound.as_chunks::<STEP>().0 {
+fn track(sound: &[f32], mut vad: Vad) -> Track {
+    let mut track = Track { step: FRAME, scores: Vec::new(), cost_us: Vec::new() };
+    for frame in sound.as_chunks::<FRAME>().0 {
         let from = Mono::now();
-        track.scores.push(score(frame)?);
+        track.scores.push(vad.score(frame));
         track.cost_us.push(from.elapsed().as_secs_f64() * 1e6);
     }
-    Ok(track)
+    track
 }
 
 fn both(values: &mut [f64]) -> String {
@@ -131,32 +113,4 @@ fn both(values: &mut [f64]) -> String {
 fn percentiles(values: &mut [f64]) -> (f64, f64) {
     let mut at = |p: f64| percentile(values, p).unwrap_or(f64::NAN);
     (at(50.0), at(95.0))
-}
-
-/// Silero as its makers use it: the state and the end of the last frame go from call to call.
-struct Silero {
-    session: Session,
-    state: Vec<f32>,
-    context: Vec<f32>,
-}
-
-impl Silero {
-    fn new(session: Session) -> Self {
-        let state = vec![0.0; SILERO_STATE.iter().product()];
-        Self { session, state, context: vec![0.0; SILERO_CONTEXT] }
-    }
-
-    fn score(&mut self, frame: &[f32; SILERO_FRAME]) -> ort::Result<f32> {
-        let input = [&self.context[..], frame].concat();
-        self.context = frame[SILERO_FRAME - SILERO_CONTEXT..].to_vec();
-        let outputs = self.session.run(ort::inputs![
-            "input" => Tensor::from_array(([1, input.len()], input))?,
-            "state" => Tensor::from_array((SILERO_STATE, std::mem::take(&mut self.state)))?,
-            "sr" => Tensor::from_array(((), vec![i64::from(RATE)]))?,
-        ])?;
-        let (_, state) = outputs["stateN"].try_extract_tensor::<f32>()?;
-        self.state = state.to_vec();
-        let (_, score) = outputs["output"].try_extract_tensor::<f32>()?;
-        score.first().copied().ok_or_else(|| ort::Error::new("Silero gave no score"))
-    }
 }

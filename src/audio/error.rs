@@ -104,6 +104,9 @@ pub enum AudioError {
         /// What is wrong with it.
         why: String,
     },
+    /// The network of the voice detector cannot be used: go on with the detector that is built in, and say so.
+    #[error("{0}")]
+    Detector(String),
     /// The system gave no thread or descriptor. Report and end.
     #[error("sound thread `{name}` cannot start: {why}")]
     Thread {

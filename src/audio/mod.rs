@@ -33,6 +33,7 @@ pub use self::pcm::{CaptureHost, CapturePcm, Fault, Format, Pcm, PlaybackHost, P
 pub use self::playback::{Playback, PlaybackEvent, PlaybackStats};
 pub use self::preroll::PreRoll;
 pub use self::tap::{PlaybackTap, Recording};
+pub use self::vad::Vad;
 pub use self::wav::{Clip, Pace, WavCaptureHost, WavFeed, WavPlaybackHost};
 
 /// Rate of the sound inside Elio, in Hz.

@@ -13,9 +13,8 @@ use super::clips::length;
 use super::figures::percentile;
 use super::pauses::Paused;
 use crate::audio::floor::Floor;
-use crate::audio::vad::Vad;
 use crate::audio::wav::{ROOM_DBFS, noise::Noise};
-use crate::audio::{Clip, FRAME, Frame, RATE, convert};
+use crate::audio::{Clip, FRAME, Frame, RATE, Vad, convert};
 use crate::clock::Mono;
 use crate::config::EndpointSettings;
 use crate::daemon::REACTION;
@@ -66,8 +65,8 @@ pub struct Point {
     pub endpoint_p95_ms: f64,
 }
 
-/// Hears a clip in a quiet room.
-pub fn hear(clip: &Clip) -> Heard {
+/// Hears a clip in a quiet room. `vad` goes on from clip to clip, as it does behind a microphone.
+pub fn hear(clip: &Clip, vad: &mut Vad) -> Heard {
     let samples = |time: Duration| (time.as_secs_f64() * f64::from(RATE)) as usize;
     let spoken = convert::resample(&clip.samples, clip.rate, RATE);
     let mut noise = Noise::new(1, ROOM_DBFS);
@@ -79,7 +78,7 @@ pub fn hear(clip: &Clip) -> Heard {
     }
     let origin = Mono::from_nanos(0);
     let at = |n: usize| origin + Duration::from_secs_f64(n as f64 / f64::from(RATE));
-    let (mut vad, mut floor) = (Vad::default(), Floor::default());
+    let mut floor = Floor::default();
     let frames = sound.as_chunks::<FRAME>().0.iter().enumerate().map(|(n, samples)| {
         let first = n * FRAME;
         let voiced_end = floor.push(samples).map(|within| at(first + within));
@@ -90,8 +89,8 @@ pub fn hear(clip: &Clip) -> Heard {
 
 /// Hears a clip in a quiet room, and its words in each silence, as a turn does; they are known as much later as the model
 /// took for them.
-pub async fn listen(clip: &Clip, settings: &EndpointSettings, stt: Arc<dyn Transcribe>) -> Heard {
-    let mut heard = hear(clip);
+pub async fn listen(clip: &Clip, settings: &EndpointSettings, vad: &mut Vad, stt: Arc<dyn Transcribe>) -> Heard {
+    let mut heard = hear(clip, vad);
     let Some(lull) = stt.partials().lull() else { return heard };
     let listener = Listener::start(stt, &CancellationToken::new(), &TaskTracker::new());
     let mut partials = listener.partials();
@@ -166,14 +165,15 @@ impl Replay {
         sentences: impl Iterator<Item = &'a Clip>,
         paused: impl Iterator<Item = Paused>,
         settings: &EndpointSettings,
+        vad: &mut Vad,
         stt: Arc<dyn Transcribe>,
     ) -> Replay {
         let mut replay = Replay::default();
         for clip in sentences {
-            replay.whole.push(listen(clip, settings, stt.clone()).await);
+            replay.whole.push(listen(clip, settings, vad, stt.clone()).await);
         }
         for paused in paused {
-            replay.paused.push((listen(&paused.sound, settings, stt.clone()).await, paused.resumes));
+            replay.paused.push((listen(&paused.sound, settings, vad, stt.clone()).await, paused.resumes));
         }
         replay
     }
@@ -233,10 +233,13 @@ mod tests {
         let sound = joke();
         // The recording ends with a quarter of a second that `make` added, and what espeak-ng left.
         let last = sound.samples.iter().rposition(|s| s.abs() > 0.003).unwrap() as f64 / f64::from(sound.rate);
-        let end = hear(&sound).speech_end(&Config::default().endpoint).unwrap();
+        let vad = &mut Vad::default();
+        let end = hear(&sound, vad).speech_end(&Config::default().endpoint).unwrap();
         assert!((end.as_secs_f64() - last).abs() < 0.03, "{end:?}, the last loud sample is at {last}");
         assert!(
-            hear(&Clip { rate: RATE, samples: vec![0.0; 8_000] }).speech_end(&Config::default().endpoint).is_none()
+            hear(&Clip { rate: RATE, samples: vec![0.0; 8_000] }, vad)
+                .speech_end(&Config::default().endpoint)
+                .is_none()
         );
     }
 
@@ -251,7 +254,9 @@ mod tests {
     fn a_silence_shorter_than_the_pause_cuts_the_person_off_and_a_longer_one_does_not() {
         let settings = Config::default().endpoint;
         let (sound, paused) = paused(600);
-        let replay = Replay { whole: vec![hear(&sound)], paused: vec![(hear(&paused.sound), paused.resumes)] };
+        let vad = &mut Vad::default();
+        let (whole, paused) = (hear(&sound, vad), (hear(&paused.sound, vad), paused.resumes));
+        let replay = Replay { whole: vec![whole], paused: vec![paused] };
         let curve = replay.curve(&settings, None);
         assert_eq!(curve.len(), 17);
         assert!(curve.is_sorted_by(|a, b| a.endpoint_ms <= b.endpoint_ms && a.false_cut_offs >= b.false_cut_offs));
@@ -294,7 +299,8 @@ mod tests {
         let (sound, paused) = paused(900);
         let ear: Arc<dyn Transcribe> = Arc::new(Ear(length(&sound).mul_f64(0.8)));
         let resumes = paused.resumes;
-        let replay = Replay::listen([&sound].into_iter(), [paused].into_iter(), &settings, ear).await;
+        let replay =
+            Replay::listen([&sound].into_iter(), [paused].into_iter(), &settings, &mut Vad::default(), ear).await;
         let point = |by_words| replay.point(&settings, Duration::from_millis(300), by_words).unwrap();
         assert_eq!(point(None).false_cut_offs, 1.0, "silence alone");
         let ready = |ms| Some(Duration::from_millis(ms));

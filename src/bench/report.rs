@@ -12,7 +12,7 @@ use super::ears::{self, Point};
 use super::figures::{self, ModeFigures};
 use super::{Answers, Bench, BenchError, Mode, Run, machine, pauses};
 use crate::config::{Language, Loaded};
-use crate::daemon::Proof;
+use crate::daemon::{Proof, start_vad};
 use crate::models::Models;
 use crate::stt::Transcribe;
 use crate::tts::voice_name;
@@ -131,6 +131,9 @@ fn models(bench: &Bench) -> BTreeMap<String, Value> {
     if let Some(whisper) = whisper {
         all.insert("stt".into(), json!({ "name": whisper.name, "bytes": size(&whisper.path) }));
     }
+    let vad = models.vad(&bench.config.endpoint.vad).ok();
+    let vad = vad.map_or(json!("earshot"), |path| json!({ "name": bench.config.endpoint.vad, "bytes": size(&path) }));
+    all.insert("vad".into(), vad);
     for language in [Language::En, Language::Fr] {
         let voice = voice_name(&bench.config.tts, language).and_then(|name| models.voice(name).ok());
         let facts = voice.map_or(json!("espeak-ng"), |v| json!({ "name": v.name, "bytes": size(&v.onnx) }));
@@ -177,7 +180,7 @@ impl Report {
         };
         let sounds = sentences.iter().map(|sentence| &sentence.sound);
         let paused = pauses::draw(sentences, pauses, bench.seed);
-        let replay = ears::Replay::listen(sounds, paused, settings, stt).await;
+        let replay = ears::Replay::listen(sounds, paused, settings, &mut start_vad(&bench.config).await, stt).await;
         // Where nothing is prepared in the silence, the sound is ready so long after its end instead.
         let ready_ms = if bench.config.speculation.tries > 0 { ready_ms } else { 0.0 };
         let by_words = replay.curve(settings, Some(Duration::from_secs_f64(ready_ms.max(0.0) / 1e3)));

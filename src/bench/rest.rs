@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::process::{self, Part};
 use super::{Bench, BenchError, Mode, figures};
+use crate::audio::Vad;
 use crate::daemon::Rig;
 
 /// Turns after the rest.
@@ -49,6 +50,7 @@ impl Bench {
         rig: &mut Rig,
         mode: Mode,
         rest: Rest,
+        vad: &mut Vad,
         told: &dyn Fn(),
     ) -> Result<Rested, BenchError> {
         let mut rested = Rested::default();
@@ -69,7 +71,7 @@ impl Bench {
         }
         let Some(sentence) = self.clips.sentences.first() else { return Ok(rested) };
         for _ in 0..TURNS {
-            let sound = self.sound(mode, sentence, RELEASE)?;
+            let sound = self.sound(mode, sentence, RELEASE, vad)?;
             let record = rig.ask(sound).await?.report.record;
             let answered = record.outcome == crate::latency::Outcome::Answered;
             rested.total_ms.push(record.total_perceived_ms.filter(|_| answered));

@@ -8,11 +8,11 @@ use serde_json::{Map, Value};
 
 use super::pauses::{self, Paused};
 use super::{BenchError, Clips, Program, Rest, Rested, Sentence, ears, figures, rest, stops};
-use crate::audio::Clip;
+use crate::audio::{Clip, Vad};
 use crate::claude::ApiKey;
 use crate::clock::Mono;
 use crate::config::{Config, WakeMode};
-use crate::daemon::{REACTION, Rig, RigError, RigOptions};
+use crate::daemon::{REACTION, Rig, RigError, RigOptions, start_vad};
 use crate::latency::Outcome;
 use crate::sim::{Rng, Sim, SimOptions, Spread};
 use crate::turn::{TurnReport, Visible};
@@ -166,16 +166,17 @@ impl Bench {
         let mut rig = self.start(mode, seed).await?;
         let mut run = Run::default();
         let mut rng = Rng::new(seed);
+        let mut vad = start_vad(&self.config).await;
         let finger = Spread::between(RELEASE_MS.0, RELEASE_MS.1);
         for sentence in self.questions() {
-            let sound = self.sound(mode, sentence, finger.draw(&mut rng))?;
+            let sound = self.sound(mode, sentence, finger.draw(&mut rng), &mut vad)?;
             let report = rig.ask(sound).await?.report;
             run.turns.push(turn(&report, &sentence.text));
             told();
             tokio::time::sleep(self.between).await;
         }
         for sentence in self.clips.sentences.iter().cycle().take(self.stops) {
-            let sound = self.sound(mode, sentence, finger.draw(&mut rng))?;
+            let sound = self.sound(mode, sentence, finger.draw(&mut rng), &mut vad)?;
             run.stops.push(stops::stop(&mut rig, mode, sound, &mut rng).await?);
             told();
         }
@@ -184,7 +185,7 @@ impl Bench {
             told();
         }
         if let Some(rest) = self.rest {
-            run.rested = Some(self.rested(&mut rig, mode, rest, told).await?);
+            run.rested = Some(self.rested(&mut rig, mode, rest, &mut vad, told).await?);
         }
         let claude = rig.engines.claude.clone();
         run.connections = claude.connection().opened_total;
@@ -222,19 +223,26 @@ impl Bench {
     }
 
     /// What is played: in hold mode up to the moment at which the finger goes up, `after` the speech.
-    pub(super) fn sound(&self, mode: Mode, sentence: &Sentence, after: Duration) -> Result<Clip, BenchError> {
+    pub(super) fn sound(
+        &self,
+        mode: Mode,
+        sentence: &Sentence,
+        after: Duration,
+        vad: &mut Vad,
+    ) -> Result<Clip, BenchError> {
         match mode {
-            Mode::Hold => self.held(sentence, after),
+            Mode::Hold => self.held(sentence, after, vad),
             Mode::Endpoint => Ok(sentence.sound.clone()),
         }
     }
 
     /// The clip up to the moment at which the finger goes up: the rig releases at a clip's end.
-    fn held(&self, sentence: &Sentence, after: Duration) -> Result<Clip, BenchError> {
-        let end = ears::hear(&sentence.sound).speech_end(&self.config.endpoint).ok_or_else(|| BenchError::Clips {
-            path: sentence.file.clone(),
-            fault: "nobody is heard to speak in it; take it off the list, or record it louder".to_owned(),
-        })?;
+    fn held(&self, sentence: &Sentence, after: Duration, vad: &mut Vad) -> Result<Clip, BenchError> {
+        let end =
+            ears::hear(&sentence.sound, vad).speech_end(&self.config.endpoint).ok_or_else(|| BenchError::Clips {
+                path: sentence.file.clone(),
+                fault: "nobody is heard to speak in it; take it off the list, or record it louder".to_owned(),
+            })?;
         Ok(ears::until(&sentence.sound, end + after))
     }
 

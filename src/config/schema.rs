@@ -160,6 +160,7 @@ fn endpoint(r: &mut Reader<'_>) -> EndpointSettings {
         no_speech: r.get("endpoint.no_speech", secs(6), time(ms(500)..=secs(60))),
         max_turn: r.get("endpoint.max_turn", secs(30), time(secs(1)..=secs(120))),
         threshold: r.get("endpoint.threshold", 0.5, float(0.0..=1.0)),
+        vad: r.get("endpoint.vad", "silero-vad".into(), model(".onnx")),
         turn_model: r.opt("endpoint.turn_model", model(".onnx")),
         turn_threshold: r.get("endpoint.turn_threshold", 0.5, float(0.0..=1.0)),
     }

@@ -180,6 +180,8 @@ pub struct EndpointSettings {
     pub max_turn: Duration,
     /// VAD score from 0 to 1 at which a frame counts as speech.
     pub threshold: f32,
+    /// VAD model, a name of the manifest or a path; "earshot": the detector that is built in.
+    pub vad: String,
     /// Turn model, a name of the manifest or a path: where it hears that the speaker goes on, words that end like a
     /// sentence get `silence` and not `silence_min`. None: the words alone decide.
     pub turn_model: Option<String>,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use thiserror::Error;
 
+use crate::audio::Vad;
 use crate::claude::{ApiKey, Claude, ClaudeError, Prefix};
 use crate::clock::Mono;
 use crate::config::{Config, Language, Provider, TtsSettings};
@@ -12,6 +13,9 @@ use crate::prosody::{self, Prosody, ProsodyError, SmartTurn};
 use crate::stt::{SttError, Whisper};
 use crate::tts::{Tts, TtsError, voice_name};
 use crate::turn::Phrase;
+
+/// The value of `endpoint.vad` that is no model.
+const EARSHOT: &str = "earshot";
 
 /// An engine cannot start. Each is a matter of configuration or of a missing file: say it and exit.
 #[derive(Debug, Error)]
@@ -92,6 +96,28 @@ impl Engines {
 /// [`EngineError::Model`], [`EngineError::Stt`]
 pub async fn start_whisper(config: &Config) -> Result<Whisper, EngineError> {
     load_whisper(config, Models::open(&config.models)?.whisper(&config.stt.model)?).await
+}
+
+/// The voice detector of `endpoint.vad`, warm; earshot, and a line in the log, where it cannot be had.
+pub async fn start_vad(config: &Config) -> Vad {
+    let (models, name) = (config.models.clone(), config.endpoint.vad.clone());
+    let library = config.tts.onnxruntime.clone();
+    let load = move || {
+        if name == EARSHOT {
+            return Vad::default();
+        }
+        let network = Models::open(&models).and_then(|models| models.vad(&name)).map_err(|error| error.to_string());
+        let vad = network.and_then(|path| Vad::silero(&path, library.as_deref()).map_err(|error| error.to_string()));
+        vad.unwrap_or_else(|fault| {
+            log::warn!(
+                "endpoint.vad {name}: {fault}; until then {EARSHOT}, which is built in, hears who speaks (endpoint.vad = \
+                 \"{EARSHOT}\" chooses it)"
+            );
+            Vad::default()
+        })
+    };
+    // A thread that dies has said why.
+    tokio::task::spawn_blocking(load).await.unwrap_or_default()
 }
 
 async fn load_whisper(config: &Config, model: WhisperModel) -> Result<Whisper, EngineError> {

@@ -14,7 +14,7 @@ mod rig;
 mod service;
 pub mod status;
 
-pub use engines::{EngineError, Engines, lock_memory, start_voices, start_whisper};
+pub use engines::{EngineError, Engines, lock_memory, start_vad, start_voices, start_whisper};
 pub use proof::{Proof, SttProof};
 pub use rig::{REACTION, Rig, RigError, RigOptions, Spoken};
 pub use service::{ServiceError, ServiceOptions, run as serve};

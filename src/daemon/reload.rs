@@ -3,7 +3,7 @@
 
 use crate::config::{Config, changed_sections};
 
-/// Sections whose every key takes effect at once, but for `endpoint.turn_model`.
+/// Sections whose every key takes effect at once, but for the models of `endpoint`.
 const LIVE: [&str; 2] = ["endpoint", "latency"];
 
 /// Reads the configuration again; none: the running one stays.
@@ -37,7 +37,8 @@ pub(super) fn apply(running: &Config, read: &dyn Fn() -> Result<Config, String>)
 
 /// All that has changed in the section takes effect at once.
 fn is_live(section: &str, running: &Config, next: &Config) -> bool {
-    LIVE.contains(&section) && (section != "endpoint" || running.endpoint.turn_model == next.endpoint.turn_model)
+    let models = |of: &Config| (of.endpoint.turn_model.clone(), of.endpoint.vad.clone());
+    LIVE.contains(&section) && (section != "endpoint" || models(running) == models(next))
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::engines::{EngineError, Engines, lock_memory};
+use super::engines::{EngineError, Engines, lock_memory, start_vad};
 use super::service::runner_settings;
 use crate::audio::{
     AlsaPlaybackHost, AudioError, Capture, Clip, Pace, Playback, PlaybackHost, PlaybackTap, Recording, WavCaptureHost,
@@ -104,7 +104,7 @@ impl Rig {
             Box::new(WavPlaybackHost)
         };
         let (tap, speaker) = PlaybackTap::new(speaker, KEEP);
-        let (capture, heard) = Capture::start(Box::new(microphone), &config.capture)?;
+        let (capture, heard) = Capture::start(Box::new(microphone), &config.capture, start_vad(config).await)?;
         let (playback, played) = Playback::start(speaker, &config.playback)?;
         let (capture, playback) = (Arc::new(capture), Arc::new(playback));
 

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::control::{self, ControlError};
-use super::engines::{EngineError, Engines, lock_memory};
+use super::engines::{EngineError, Engines, lock_memory, start_vad};
 use super::notify::Notifier;
 use super::status::{Models, Status};
 use super::{moment, reload};
@@ -89,7 +89,8 @@ pub async fn run(config: Config, options: ServiceOptions) -> Result<(), ServiceE
     let helpers = CancellationToken::new();
     let (wake_events, wake) = unbounded_channel();
     let lines = Wake::start(&config.wake, helpers.clone(), wake_events.clone())?;
-    let (capture, heard) = Capture::start(Box::new(AlsaCaptureHost::new(&config.capture)), &config.capture)?;
+    let vad = start_vad(&config).await;
+    let (capture, heard) = Capture::start(Box::new(AlsaCaptureHost::new(&config.capture)), &config.capture, vad)?;
     let (playback, played) = Playback::start(Box::new(AlsaPlaybackHost::new(&config.playback)), &config.playback)?;
     let building = async {
         let engines = Engines::start(&config, key).await?;

@@ -59,6 +59,8 @@ pub enum Kind {
     },
     /// A Smart Turn v3 network in ONNX.
     Turn,
+    /// A Silero VAD network in ONNX.
+    Vad,
 }
 
 /// Whose interface a voice has.
@@ -122,6 +124,7 @@ impl Entry {
                 return Err("a voice has two files, the .onnx and then its .json".into());
             }
             Kind::Turn if files.len() != 1 => return Err("a turn model has one file".into()),
+            Kind::Vad if files.len() != 1 => return Err("a VAD model has one file".into()),
             _ => {}
         }
         for file in &self.files {
@@ -172,6 +175,7 @@ mod tests {
             (format!("{WHISPER}[[model.file]]\nfile='b'\nsize=1\nsha256='AB'\n"), "model w: b: sha256 is 64"),
             (format!("{WHISPER}{file}{file}"), "model w: Whisper has one file"),
             (format!("{}{file}{file}", WHISPER.replace("whisper", "turn")), "model w: a turn model has one file"),
+            (format!("{}{file}{file}", WHISPER.replace("whisper", "vad")), "model w: a VAD model has one file"),
             ("[[model]]\nname='w'\nkind='oracle'\n".to_string(), "line 1: "),
             ("[[model]\n".to_string(), "line 1: "),
         ] {

@@ -237,6 +237,22 @@ impl Models {
         Ok(TurnModel { name: name_or_path.to_owned(), onnx })
     }
 
+    /// Finds the network of a VAD model by its name in the manifest or by the path of its ONNX file. One that is not in
+    /// the folders of models is taken from where Elio's own files lie.
+    pub fn vad(&self, name_or_path: &str) -> Result<PathBuf, ModelError> {
+        let vads = |entry: &&Entry| matches!(entry.kind, Kind::Vad);
+        let (entry, path) = match self.manifest.models.iter().filter(vads).find(|e| e.name == name_or_path) {
+            Some(entry) => {
+                let file = &entry.files[0];
+                (Some(entry), self.find(entry, file).or_else(|missing| with_elio(&file.file).ok_or(missing))?)
+            }
+            None => (None, self.as_path(name_or_path, vads)?),
+        };
+        let onnx = check_size(path, entry.map(|e| &e.files[0]))?.path;
+        check_onnx(&onnx)?;
+        Ok(onnx)
+    }
+
     /// Looks for a file of the manifest in the folders of models.
     fn find(&self, entry: &Entry, file: &FileEntry) -> Result<PathBuf, ModelError> {
         let missing = || ModelError::Missing {
@@ -284,6 +300,13 @@ impl VoiceModel {
     pub fn verify(&self) -> Result<Verified, ModelError> {
         verify(&self.files)
     }
+}
+
+/// A file of `models/demo`: in the repository above the program, or installed in `share/elio` beside its folder.
+fn with_elio(file: &str) -> Option<PathBuf> {
+    let program = std::env::current_exe().ok()?;
+    let above = program.ancestors().skip(1).flat_map(|dir| [dir.to_owned(), dir.join("share/elio")]);
+    above.map(|dir| dir.join("models/demo").join(file)).find(|path| path.is_file())
 }
 
 fn verify(files: &[Found]) -> Result<Verified, ModelError> {

@@ -15,9 +15,9 @@ use crate::config::EndpointSettings;
 const MIN_SPEECH: Duration = Duration::from_millis(48);
 /// Once a person speaks, a frame that scores this much below the threshold still belongs to the speech.
 const HYSTERESIS: f32 = 0.15;
-/// The VAD goes on scoring this long after the acoustic end (measured on the demo's questions: 80 to 130 ms). A frame
-/// that only this hangover calls speech does not begin the silence anew.
-const VAD_HANGOVER: Duration = Duration::from_millis(150);
+/// The VAD goes on scoring about this long after the acoustic end (Silero 80 to 120 ms in a quiet room: benches/peers). A
+/// frame that only this hangover calls speech does not begin the silence anew. More would take soft last sounds for it.
+const VAD_HANGOVER: Duration = Duration::from_millis(100);
 /// A voiced slice this long after the last frame of speech is a noise, not a soft last consonant.
 const VOICED_TAIL: Duration = Duration::from_millis(150);
 
@@ -191,6 +191,7 @@ mod tests {
                 no_speech: Duration::from_secs(6),
                 max_turn: Duration::from_secs(30),
                 threshold: 0.5,
+                vad: "earshot".into(),
                 turn_model: None,
                 turn_threshold: 0.5,
             };

@@ -13,6 +13,7 @@ fn settings() -> EndpointSettings {
         no_speech: Duration::from_secs(6),
         max_turn: Duration::from_secs(30),
         threshold: 0.5,
+        vad: "earshot".into(),
         turn_model: None,
         turn_threshold: 0.5,
     }

@@ -277,6 +277,7 @@ fn rules(mode: WakeMode, tries: u32) -> Rules {
         no_speech: Duration::from_secs(6),
         max_turn: Duration::from_secs(30),
         threshold: 0.5,
+        vad: "earshot".into(),
         turn_model: None,
         turn_threshold: 0.5,
     };

@@ -105,7 +105,7 @@ name = "light"
 en = "x"
 "#), @r#"
     elio.toml:2: silence = "1s": unknown key; did you mean endpoint.silence?
-    elio.toml:4: endpoint.colour = "red": unknown key; [endpoint] knows silence, silence_min, silence_max, no_speech, max_turn, threshold, turn_model, turn_threshold
+    elio.toml:4: endpoint.colour = "red": unknown key; [endpoint] knows silence, silence_min, silence_max, no_speech, max_turn, threshold, vad, turn_model, turn_threshold
     elio.toml:5: remote: unknown section; the file knows language, audio, wake, endpoint, speculation, stt, claude, tts, latency, daemon, models
     elio.toml:8: claude.speak = "fr": unknown key; did you mean language.speak?
     elio.toml:9: actions: unknown section; the file knows language, audio, wake, endpoint, speculation, stt, claude, tts, latency, daemon, models

@@ -138,6 +138,7 @@ fn the_effective_configuration_is_printed_as_toml_with_origins() {
     no_speech = "6s"  # default
     max_turn = "30s"  # default
     threshold = 0.5  # default
+    vad = "silero-vad"  # default
     turn_model = ""  # default
     turn_threshold = 0.5  # default
 

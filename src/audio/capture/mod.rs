@@ -11,7 +11,7 @@ use std::time::Duration;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::recover::Health;
-use super::{AudioError, Bell, CaptureHost, Frame};
+use super::{AudioError, Bell, CaptureHost, Frame, Vad};
 use crate::clock::Mono;
 use crate::config::CaptureSettings;
 
@@ -86,15 +86,16 @@ pub struct Capture {
 }
 
 impl Capture {
-    /// Opens the device and starts its threads. The error of the first open is returned; a later loss is an event.
+    /// Opens the device and starts its threads; `vad` scores what it hears. The error of the first open is returned; a later loss is an event.
     pub fn start(
         host: Box<dyn CaptureHost>,
         settings: &CaptureSettings,
+        vad: Vad,
     ) -> Result<(Capture, UnboundedReceiver<CaptureEvent>), AudioError> {
         let shared = Arc::new(Shared::new()?);
         let (events, receiver) = unbounded_channel();
         let (setups, incoming) = mpsc::channel();
-        let worker = worker::Worker::new(shared.clone(), incoming, events.clone(), settings.channel);
+        let worker = worker::Worker::new(shared.clone(), incoming, events.clone(), settings.channel, vad);
         let worker = spawn("elio-hear", move || worker.run())?;
         let mut capture = Capture { shared: shared.clone(), threads: vec![worker] };
         let (ready, answer) = mpsc::sync_channel(1);

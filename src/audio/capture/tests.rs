@@ -15,7 +15,8 @@ use crate::clock::Mono;
 /// Runs a script to its end and returns what came of it.
 fn hear(steps: &[Step]) -> (Vec<Frame>, CaptureStats, std::sync::Arc<Script>) {
     let script = Script::new(steps.iter().copied());
-    let (capture, mut events) = Capture::start(FakeHost::new([Some(script.clone())]), &capture_settings()).unwrap();
+    let (capture, mut events) =
+        Capture::start(FakeHost::new([Some(script.clone())]), &capture_settings(), Vad::default()).unwrap();
     script.settle();
     let frames = frames(&capture, &mut events);
     (frames, capture.stats(), script)
@@ -115,7 +116,7 @@ fn a_device_that_stops_without_a_word_is_started_again() {
     assert_in_time(&frames);
     // One that stays silent is given up.
     let host = FakeHost::new([Some(Script::new([Step::Late; 20]))]);
-    let (capture, _events) = Capture::start(host, &capture_settings()).unwrap();
+    let (capture, _events) = Capture::start(host, &capture_settings(), Vad::default()).unwrap();
     eventually("the loss", || capture.stats().losses == 1 && !capture.stats().present);
 }
 
@@ -123,7 +124,7 @@ fn a_device_that_stops_without_a_word_is_started_again() {
 fn an_unplugged_device_is_told_and_heard_again_when_it_returns() {
     let (first, second) = (Script::new([P, P, P, P, Step::Gone]), Script::new([P, P, P, P]));
     let host = FakeHost::new([Some(first), None, Some(second.clone())]);
-    let (capture, mut events) = Capture::start(host, &capture_settings()).unwrap();
+    let (capture, mut events) = Capture::start(host, &capture_settings(), Vad::default()).unwrap();
     let mut told = Vec::new();
     while told.len() < 6 {
         told.push(match events.blocking_recv().unwrap() {
@@ -147,7 +148,7 @@ fn an_unplugged_device_is_told_and_heard_again_when_it_returns() {
 #[test]
 fn waiting_for_an_absent_device_is_progress_and_ends_when_dropped() {
     let (capture, _events) =
-        Capture::start(FakeHost::new([Some(Script::new([Step::Gone]))]), &capture_settings()).unwrap();
+        Capture::start(FakeHost::new([Some(Script::new([Step::Gone]))]), &capture_settings(), Vad::default()).unwrap();
     let before = capture.progress();
     eventually("progress", || capture.progress() > before + 2);
     assert!(!capture.stats().present);
@@ -158,7 +159,7 @@ fn waiting_for_an_absent_device_is_progress_and_ends_when_dropped() {
 
 #[test]
 fn a_device_that_is_not_there_at_the_start_is_an_error() {
-    let error = Capture::start(FakeHost::new([None]), &capture_settings()).unwrap_err();
+    let error = Capture::start(FakeHost::new([None]), &capture_settings(), Vad::default()).unwrap_err();
     assert!(error.to_string().contains("arecord -L"), "{error}");
 }
 
@@ -167,7 +168,8 @@ fn a_device_of_another_format_is_heard_at_sixteen_kilohertz_in_its_own_time() {
     let format =
         Format { rate: 48_000, channels: 2, sample: Sample::S24Packed, period: 480, buffer: 1440, target: 1440 };
     let script = Script::new([P; 100]);
-    let (capture, mut events) = Capture::start(FakeHost::with(format, script.clone()), &capture_settings()).unwrap();
+    let (capture, mut events) =
+        Capture::start(FakeHost::with(format, script.clone()), &capture_settings(), Vad::default()).unwrap();
     script.settle();
     let frames = frames(&capture, &mut events);
     // One second, less what the filter holds back.
@@ -184,7 +186,7 @@ fn a_device_of_another_format_is_heard_at_sixteen_kilohertz_in_its_own_time() {
 #[test]
 fn a_spoken_clip_is_heard_at_the_instant_that_say_returned() {
     let (host, feed) = WavCaptureHost::new(Pace::Times(10.0));
-    let (capture, mut events) = Capture::start(Box::new(host), &capture_settings()).unwrap();
+    let (capture, mut events) = Capture::start(Box::new(host), &capture_settings(), Vad::default()).unwrap();
     let clip: Vec<f32> = convert::tests::tone(300.0, 22_050, 0.5);
     let start = feed.say(clip, 22_050);
     let (mut heard, mut voiced) = (Vec::new(), None);
@@ -209,7 +211,7 @@ fn a_spoken_clip_is_heard_at_the_instant_that_say_returned() {
 #[test]
 fn the_paced_microphone_gives_no_frame_before_its_time() {
     let (host, _feed) = WavCaptureHost::new(Pace::RealTime);
-    let (_capture, mut events) = Capture::start(Box::new(host), &capture_settings()).unwrap();
+    let (_capture, mut events) = Capture::start(Box::new(host), &capture_settings(), Vad::default()).unwrap();
     for _ in 0..10 {
         let Some(CaptureEvent::Frame(frame)) = events.blocking_recv() else { panic!("no frame") };
         assert!(Mono::now() >= frame.end());

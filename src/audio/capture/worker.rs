@@ -14,8 +14,7 @@ use super::{CaptureEvent, Shared};
 use crate::audio::convert::{Resampler, decode};
 use crate::audio::floor::Floor;
 use crate::audio::pcm::Format;
-use crate::audio::vad::Vad;
-use crate::audio::{FRAME, Frame, RATE};
+use crate::audio::{FRAME, Frame, RATE, Vad};
 use crate::clock::Mono;
 
 /// A device that was just opened.
@@ -72,8 +71,9 @@ impl Worker {
         setups: Receiver<Setup>,
         events: UnboundedSender<CaptureEvent>,
         channel: Option<u16>,
+        vad: Vad,
     ) -> Self {
-        Self { shared, setups, events, channel, vad: Vad::default(), floor: Floor::default() }
+        Self { shared, setups, events, channel, vad, floor: Floor::default() }
     }
 
     /// Works until the handle is dropped.
