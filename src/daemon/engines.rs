@@ -108,6 +108,7 @@ pub async fn start_vad(config: &Config) -> Vad {
         }
         let network = Models::open(&models).and_then(|models| models.vad(&name)).map_err(|error| error.to_string());
         let vad = network.and_then(|path| Vad::silero(&path, library.as_deref()).map_err(|error| error.to_string()));
+        let vad = vad.inspect(|_| log::info!("voice detector {name} ready on the CPU, one thread"));
         vad.unwrap_or_else(|fault| {
             log::warn!(
                 "endpoint.vad {name}: {fault}; until then {EARSHOT}, which is built in, hears who speaks (endpoint.vad = \
