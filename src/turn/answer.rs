@@ -25,8 +25,9 @@ use crate::prosody::Prosody;
 use crate::stt::{SttError, Transcribe, Transcript};
 use crate::tts::{Chunk, Pause, Speak, Splitter, Utterance};
 
-/// The first chunk ends after an article or the like only where no better word has come after this long.
-const PATIENCE: Duration = Duration::from_millis(20);
+/// So long after Claude's first text the first chunk ends wherever it can: before, only after a word that speech tolerates.
+/// At a time to first token of 240 ms, voice and queue leave no more of 300.
+const PATIENCE: Duration = Duration::from_millis(25);
 
 /// The engines that a turn goes through.
 #[derive(Clone)]
@@ -188,13 +189,13 @@ async fn read(
         }
     };
     let mut likely = None;
-    let mut patience = None;
+    let mut patience: Option<Mono> = None;
     loop {
         let event = {
             let mut next = stream.next();
             loop {
                 let due = splitter.waiting().map(|characters| match splitter.at_first() {
-                    true => *patience.get_or_insert_with(|| stages.clock.now() + PATIENCE),
+                    true => *patience.get_or_insert_with(|| stages.clock.now()),
                     false => lock(ahead).due(characters),
                 });
                 let wait = due.map(|due| due.since(stages.clock.now()));
@@ -210,11 +211,15 @@ async fn read(
         match event {
             Some(AnswerEvent::Text { at, text }) => {
                 if texts == 0 {
+                    patience = Some(at + PATIENCE);
                     teller.tell(News::FirstText { at, usage: stream.usage() });
                 }
                 texts += 1;
                 meter.text(&text);
                 hand_over(splitter.push(&text));
+                if splitter.at_first() && splitter.waiting().is_some() && patience.is_some_and(|due| due <= at) {
+                    hand_over(splitter.hurry().into_iter().collect());
+                }
                 // The voice begins with the first chunk while Claude writes the word behind it.
                 let next = splitter.likely_first();
                 if next.is_some() && next != likely {

@@ -452,7 +452,7 @@ async fn a_better_end_of_the_first_chunk_is_waited_for_but_not_for_long() {
     for (script, said, wait) in [
         ([Script::Write("Dans la cuisine i"), Script::Write("l fait chaud.")], "Dans la cuisine", 0.0..1.0),
         // The next word comes after 100 ms.
-        ([Script::Write("Dans la c"), Script::Write("uisine il fait chaud.")], "Dans la", 20.0..22.0),
+        ([Script::Write("Dans la c"), Script::Write("uisine il fait chaud.")], "Dans la", 25.0..27.0),
         // A number is never cut.
         (
             [Script::Write("Environ 4 0"), Script::Write("00 personnes sont là.")],

@@ -17,7 +17,8 @@ use mark::Mark;
 use speakable::Speakable;
 use words::Seam;
 
-/// Without a mark, a chunk that is wanted soon ends after this many words where speech tolerates it…
+/// Without a mark, a chunk that is wanted soon ends after this many words where speech tolerates it; the first one, where it
+/// is wanted now, after so many parts of words ("laissez-moi", "j'ouvre")…
 const FEW_WORDS: usize = 2;
 /// … and the first one after this many wherever a word ends.
 const FIRST_WORDS_MOST: usize = 9;
@@ -67,6 +68,8 @@ pub struct Splitter {
     speakable: Speakable,
     /// Words to speak since the last cut.
     words: usize,
+    /// Parts of the words since the begin.
+    parts: usize,
     /// The mark of the last word, for a closing quote that follows after a space.
     pending: Mark,
     /// The last clause mark at which a long sentence may be cut.
@@ -122,6 +125,7 @@ impl Splitter {
             searched: 0,
             speakable: Speakable::new(language),
             words: 0,
+            parts: 0,
             pending: Mark::None,
             clause: None,
             best: None,
@@ -182,10 +186,11 @@ impl Splitter {
         self.first
     }
 
-    /// The text of the first chunk as it will be if the next word begins here and now; none where it would not end.
+    /// The text of the first chunk as it will be if the next word begins here and now and no better place comes in time;
+    /// none where it would not end.
     pub fn likely_first(&self) -> Option<String> {
         let mut fork = self.first.then(|| self.clone())?;
-        fork.push(" a").into_iter().next().map(|chunk| chunk.text)
+        fork.push(" a").into_iter().next().or_else(|| fork.hurry()).map(|chunk| chunk.text)
     }
 
     /// What was written after the last chunk and has nothing to speak (an emoji, a space). Whole after
@@ -234,6 +239,7 @@ impl Splitter {
             let word = self.speakable.without_link(word);
             if self.speakable.word(&word) {
                 self.words += 1;
+                self.parts += parts(&word);
             } else {
                 mark = self.pending;
             }
@@ -285,12 +291,13 @@ impl Splitter {
         if ends || self.words >= most && seam > Seam::Never {
             return self.cut_at(place, chunks);
         }
-        if self.words < FEW_WORDS || self.open > 0 || (self.first && !self.long_enough()) {
+        let enough = self.words >= FEW_WORDS;
+        if !(enough || self.first && self.parts >= FEW_WORDS) || self.open > 0 || (self.first && !self.long_enough()) {
             return;
         }
         // The first chunk is always wanted soon.
         let worst = if self.first { Seam::Poor } else { Seam::Fair };
-        if self.hurried && seam >= worst || self.first && seam >= Seam::Fair {
+        if self.hurried && seam >= worst || self.first && enough && seam >= Seam::Fair {
             self.cut_at(place, chunks);
         } else if seam >= worst {
             self.remember(Rank::Word, place);
@@ -341,6 +348,11 @@ impl Splitter {
 /// A space that separates words; the no-break ones do not.
 fn is_space(c: char) -> bool {
     c.is_whitespace() && !matches!(c, '\u{a0}' | '\u{202f}' | '\u{2007}')
+}
+
+/// Parts of a word that are words of their own: after a hyphen or an elision.
+fn parts(word: &str) -> usize {
+    word.split(['-', '\'', '’']).filter(|part| part.chars().any(char::is_alphanumeric)).count().max(1)
 }
 
 fn bracket(c: char) -> i32 {

@@ -255,6 +255,27 @@ fn a_hurried_first_chunk_ends_even_after_an_article_but_never_inside_a_number() 
 }
 
 #[test]
+fn a_hurried_first_chunk_may_be_one_word_of_two_parts() {
+    for (language, text, hurried, unhurried) in [
+        (Fr, "Laissez-moi réfléchir. Vous avez raison.", "Laissez-moi", "Laissez-moi réfléchir."),
+        (Fr, "J'ouvre la fenêtre du jardin.", "J'ouvre", "J'ouvre la fenêtre"),
+        (En, "It's half past three.", "It's", "It's half past three."),
+    ] {
+        let mut splitter = Splitter::new(language);
+        let begun = format!("{hurried} {}", &text[hurried.len() + 1..][..1]);
+        assert!(splitter.push(hurried).is_empty());
+        assert_eq!(splitter.likely_first().as_deref(), Some(hurried));
+        assert!(splitter.push(&begun[hurried.len()..]).is_empty());
+        assert_eq!(splitter.waiting(), Some(hurried.chars().count()));
+        assert_eq!(splitter.hurry().unwrap().text, hurried);
+        assert_eq!(texts(language, text)[0], unhurried);
+    }
+    let mut splitter = Splitter::new(Fr);
+    assert!(splitter.push("Voilà").is_empty());
+    assert_eq!((splitter.waiting(), splitter.likely_first()), (None, None), "one word of one part");
+}
+
+#[test]
 fn a_hurried_chunk_ends_at_its_best_place_or_at_the_next_that_will_do() {
     let begin = |text: &str| {
         let mut splitter = Splitter::new(En);
