@@ -10,15 +10,23 @@ use earshot::Detector;
 use self::silero::Silero;
 use super::{AudioError, FRAME};
 
+/// Below these scores earshot and Silero hear nothing: earshot's never come near 0 in a room.
+const NOTHING: [f32; 2] = [0.4, 0.1];
+/// After so many frames of nothing (1 s) Silero rests until earshot hears something: earshot is the faster one to begin, and
+/// takes a sixth of the time, which is most of what an idle Elio computes.
+const REST: u32 = 62;
+
 /// The detector; by default earshot.
 pub struct Vad {
     earshot: Box<Detector>,
     silero: Option<(Box<Silero>, PathBuf)>,
+    /// Frames of nothing until now.
+    nothing: u32,
 }
 
 impl Default for Vad {
     fn default() -> Self {
-        Self { earshot: Detector::default_boxed(), silero: None }
+        Self { earshot: Detector::default_boxed(), silero: None, nothing: 0 }
     }
 }
 
@@ -37,18 +45,20 @@ impl Vad {
         // earshot asserts the range in a debug build, and a resampler overshoots it; a NaN would stay in the detector's
         // state for good.
         let samples = samples.map(|s| if s.is_nan() { 0.0 } else { s.clamp(-1.0, 1.0) });
-        if let Some((silero, network)) = &mut self.silero {
-            match silero.score(&samples) {
-                Ok(score) => return score,
-                Err(fault) => {
-                    let network = network.display();
-                    log::error!("endpoint.vad {network}: {fault}: earshot, which is built in, goes on; restart elio");
-                    self.silero = None;
-                }
+        let score = self.earshot.predict_f32(&samples);
+        let score = if score.is_finite() { score.clamp(0.0, 1.0) } else { 0.0 };
+        let Some((silero, network)) = &mut self.silero else { return score };
+        let [below, and_below] = NOTHING;
+        self.nothing = if score < below && silero.last() < and_below { self.nothing.saturating_add(1) } else { 0 };
+        match silero.score(&samples, self.nothing > REST) {
+            Ok(score) => score,
+            Err(fault) => {
+                let network = network.display();
+                log::error!("endpoint.vad {network}: {fault}: earshot, which is built in, goes on; restart elio");
+                self.silero = None;
+                score
             }
         }
-        let score = self.earshot.predict_f32(&samples);
-        if score.is_finite() { score.clamp(0.0, 1.0) } else { 0.0 }
     }
 }
 
@@ -149,6 +159,26 @@ mod tests {
     }
 
     #[test]
+    fn silero_rests_while_there_is_nothing_and_hears_the_next_word_as_well() {
+        let spoken = sentence("en", "Turn on the light in the kitchen.");
+        let mut vad = silero();
+        let mut quiet = Noise::new(5, -75.0);
+        let room: Vec<f32> = (0..RATE * 10).map(|_| quiet.next()).collect();
+        scores(&mut vad, &room);
+        assert!(vad.nothing > REST, "{} frames of nothing", vad.nothing);
+        let rested = scores(&mut vad, &spoken);
+        let (mut awake, _) = silero().silero.unwrap();
+        let mut hear = |sound: &[f32]| -> Vec<f32> {
+            sound.as_chunks::<FRAME>().0.iter().map(|frame| awake.score(frame, false).unwrap()).collect()
+        };
+        hear(&room);
+        let awake = hear(&spoken);
+        let begin = |scores: &[f32]| scores.iter().position(|score| *score > 0.5).unwrap();
+        assert!(begin(&rested) <= begin(&awake) + 2, "begins at {} and {}", begin(&rested), begin(&awake));
+        assert!((share_over_half(&rested) - share_over_half(&awake)).abs() < 0.05, "{rested:?} {awake:?}");
+    }
+
+    #[test]
     fn where_silero_fails_earshot_goes_on() {
         let spoken = sentence("en", "Turn on the light in the kitchen.");
         let mut vad = silero();
@@ -157,7 +187,7 @@ mod tests {
         let heard = scores(&mut vad, &spoken);
         assert!(vad.silero.is_none());
         // The first frame of a pair asks nothing of the network.
-        assert_eq!(heard[1..], scores(&mut Vad::default(), &spoken[FRAME..]));
+        assert_eq!(heard[1..], scores(&mut Vad::default(), &spoken)[1..]);
         assert!(share_over_half(&heard) > 0.6, "{heard:?}");
     }
 

@@ -54,15 +54,22 @@ impl Silero {
         })
     }
 
-    /// Score of the next frame, 0 to 1.
-    pub(super) fn score(&mut self, samples: &[f32; FRAME]) -> Result<f32, String> {
+    /// The score of the last pair.
+    pub(super) fn last(&self) -> f32 {
+        self.last
+    }
+
+    /// Score of the next frame, 0 to 1. `rest`: the sound is taken in, and the score stays as it was.
+    pub(super) fn score(&mut self, samples: &[f32; FRAME], rest: bool) -> Result<f32, String> {
         let (_, input) = self.input.try_extract_tensor_mut::<f32>().map_err(one_line)?;
         let place = CONTEXT + if self.second { FRAME } else { 0 };
         for (to, from) in input.iter_mut().skip(place).zip(samples) {
             *to = *from;
         }
         if self.second {
-            self.last = self.run()?;
+            if !rest {
+                self.last = self.run()?;
+            }
             let (_, input) = self.input.try_extract_tensor_mut::<f32>().map_err(one_line)?;
             input.copy_within(PAIR.., 0);
         }
