@@ -104,11 +104,12 @@ impl Rig {
             Box::new(WavPlaybackHost)
         };
         let (tap, speaker) = PlaybackTap::new(speaker, KEEP);
-        let (capture, heard) = Capture::start(Box::new(microphone), &config.capture, start_vad(config).await)?;
+        let vad = start_vad(config).await;
+        // Before the devices run: it holds up whoever asks for memory meanwhile, and the speaker would run dry.
+        lock_memory();
+        let (capture, heard) = Capture::start(Box::new(microphone), &config.capture, vad)?;
         let (playback, played) = Playback::start(speaker, &config.playback)?;
         let (capture, playback) = (Arc::new(capture), Arc::new(playback));
-
-        lock_memory();
 
         let (wake, edges) = unbounded_channel();
         let (reports, reported) = unbounded_channel();
