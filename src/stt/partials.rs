@@ -28,6 +28,7 @@ const SLOW: Duration = Duration::from_secs(1);
 /// The demo's model gives the whole clip's text after 80 ms on 59 of 60 held-out sentences, after 40 ms on 57: with less,
 /// the last word may be one that was cut off.
 const LULL: Duration = Duration::from_millis(80);
+/// The same in samples.
 const TAIL: usize = RATE * LULL.as_millis() as usize / 1_000;
 /// The same silence where a run that proves useless costs more: longer than any closure inside a word.
 const SLOW_LULL: Duration = Duration::from_millis(200);
