@@ -8,6 +8,7 @@
 //! * [`config`]: raw TOML in, checked configuration out, every fault at once. Knows no other room; the others read
 //!   their own section of it.
 //! * [`clock`]: CLOCK_MONOTONIC nanoseconds, the one time of every instant, and the injected clock of the tests.
+//! * [`cpu`]: what the processor must have, asked before anything else runs.
 //! * [`audio`]: the PCM trait with the ALSA, the WAV and the scripted device; capture and playback threads, rings,
 //!   resampling, VAD.
 //! * [`wake`]: the button, the status LED and the mute line.
@@ -29,6 +30,7 @@ pub mod claude;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod cpu;
 pub mod daemon;
 pub mod latency;
 pub mod models;

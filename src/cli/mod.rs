@@ -24,7 +24,7 @@ use clap::{Arg, ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcomm
 
 pub use exit::{CliError, Exit};
 
-use crate::config;
+use crate::{config, cpu};
 
 /// A voice assistant that runs on a board.
 #[derive(Debug, Parser)]
@@ -129,6 +129,15 @@ impl Cli {
 
 /// Parses the arguments, runs the subcommand, prints the one line of a failure, and gives the exit code.
 pub fn main() -> ExitCode {
+    // Before anything of whisper.cpp can run.
+    let lacking = cpu::lacking();
+    if !lacking.is_empty() {
+        let (level, lacking) = (cpu::LEVEL, lacking.join(", "));
+        return end(CliError::new(
+            Exit::Config,
+            format!("made for processors of {level}, and this one lacks {lacking}: Elio needs a newer machine"),
+        ));
+    }
     let cli = Cli::read(&Cli::grammar().get_matches()).unwrap_or_else(|error| error.exit());
     let result = match cli.command {
         Command::Run(args) => run::run(args, &cli.global),
@@ -145,14 +154,13 @@ pub fn main() -> ExitCode {
         Command::Release(args) => control::run(control::Request::Release, args, &cli.global),
         Command::Status(args) => control::run(control::Request::Status, args, &cli.global),
     };
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            // Where standard error is closed, the exit code is all there is.
-            let _ = writeln!(std::io::stderr(), "elio: {error}");
-            ExitCode::from(error.exit as u8)
-        }
-    }
+    result.map_or_else(end, |()| ExitCode::SUCCESS)
+}
+
+fn end(error: CliError) -> ExitCode {
+    // Where standard error is closed, the exit code is all there is.
+    let _ = writeln!(std::io::stderr(), "elio: {error}");
+    ExitCode::from(error.exit as u8)
 }
 
 /// The runtime of a command.
