@@ -25,25 +25,41 @@ pub(crate) fn environment(configured: Option<&Path>) -> Result<Environment, Stri
     if let Some(environment) = &*environment {
         return Ok(environment.clone());
     }
-    let path = match configured {
-        Some(path) if path.is_file() => path.to_owned(),
+    let made = match configured {
+        Some(path) if path.is_file() => open(path)?,
         Some(path) => {
             let path = path.display();
             return Err(format!(
                 "tts.onnxruntime {path}: no such file: give the path of {LIBRARY}, or leave the key out"
             ));
         }
-        None => {
-            let program = std::env::current_exe().unwrap_or_default();
-            let folders = folders(&program);
-            folders.iter().find_map(|folder| in_folder(folder)).ok_or_else(|| {
-                format!(
-                    "{LIBRARY} is not beside {}, nor where the system keeps libraries: run `make setup`, or set tts.onnxruntime",
-                    program.display()
-                )
-            })?
-        }
+        None => find()?,
     };
+    made.set_log_level(LogLevel::Warning);
+    Ok(environment.insert(made).clone())
+}
+
+/// The first library that can be used, of those that are found.
+fn find() -> Result<Environment, String> {
+    let program = std::env::current_exe().unwrap_or_default();
+    let mut refused = None;
+    for path in folders(&program).iter().filter_map(|folder| in_folder(folder)) {
+        match open(&path) {
+            Ok(environment) => return Ok(environment),
+            // The board's own build may be older than what this program asks for.
+            Err(fault) => {
+                log::warn!("{fault}");
+                refused.get_or_insert(fault);
+            }
+        }
+    }
+    Err(refused.unwrap_or_else(|| {
+        let program = program.display();
+        format!("{LIBRARY} is not beside {program}, nor where the system keeps libraries: run `make setup`, or set tts.onnxruntime")
+    }))
+}
+
+fn open(path: &Path) -> Result<Environment, String> {
     let unusable = |error: &dyn std::fmt::Display| {
         format!(
             "{}: cannot be used as ONNX Runtime: {}: run `make setup`, or set tts.onnxruntime",
@@ -51,16 +67,11 @@ pub(crate) fn environment(configured: Option<&Path>) -> Result<Environment, Stri
             one_line(error)
         )
     };
-    let made = ort::init_from(&path)
-        .map_err(|error| unusable(&error))?
-        .with_name("elio")
-        .with_telemetry(false)
-        .with_logger(Arc::new(log_message))
-        .build()
-        .map_err(|error| unusable(&error))?;
-    made.set_log_level(LogLevel::Warning);
+    let made = ort::init_from(path).map_err(|error| unusable(&error))?;
+    let made = made.with_name("elio").with_telemetry(false).with_logger(Arc::new(log_message)).build();
+    let made = made.map_err(|error| unusable(&error))?;
     log::info!("ONNX Runtime: {}", path.display());
-    Ok(environment.insert(made).clone())
+    Ok(made)
 }
 
 fn log_message(level: LogLevel, _category: &str, _id: &str, _location: &str, message: &str) {
@@ -78,7 +89,7 @@ fn log_message(level: LogLevel, _category: &str, _id: &str, _location: &str, mes
 fn folders(program: &Path) -> Vec<PathBuf> {
     let mut folders = Vec::new();
     if let Some(beside) = program.parent() {
-        folders.extend([beside.to_owned(), beside.join("../lib/elio")]);
+        folders.push(beside.to_owned());
     }
     for above in program.ancestors().skip(1) {
         let pinned = above.join("target/onnxruntime");
@@ -87,8 +98,10 @@ fn folders(program: &Path) -> Vec<PathBuf> {
         versions.sort();
         folders.extend(versions.into_iter().rev());
     }
-    let system = ["/usr/lib/elio", "/usr/local/lib", "/usr/lib", "/usr/lib64"];
-    folders.extend(system.iter().map(PathBuf::from));
+    // What was built for this board (its own `make install` puts it there) has the way before what came with Elio.
+    folders.push("/usr/local/lib".into());
+    folders.extend(program.parent().map(|beside| beside.join("../lib/elio")));
+    folders.extend(["/usr/lib/elio", "/usr/lib", "/usr/lib64"].map(PathBuf::from));
     folders.push(format!("/usr/lib/{}-linux-gnu", std::env::consts::ARCH).into());
     folders
 }
@@ -198,5 +211,20 @@ mod tests {
         fs::create_dir_all(&beside).unwrap();
         fs::write(beside.join("libonnxruntime.so.1.21"), "").unwrap();
         assert_eq!(found(), Some(beside.join("libonnxruntime.so.1.21")));
+    }
+
+    #[test]
+    fn the_boards_own_build_comes_before_the_one_that_came_with_elio() {
+        let folders = folders(Path::new("/usr/bin/elio"));
+        let place = |wanted: &str| folders.iter().position(|folder| folder == Path::new(wanted)).unwrap();
+        assert!(place("/usr/local/lib") < place("/usr/bin/../lib/elio"));
+        assert!(place("/usr/bin/../lib/elio") < place("/usr/lib"));
+    }
+
+    #[test]
+    fn a_file_that_is_no_library_is_named_with_the_mend() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let fault = open(file.path()).unwrap_err();
+        assert!(fault.contains(&file.path().display().to_string()) && fault.contains("tts.onnxruntime"), "{fault}");
     }
 }
