@@ -8,6 +8,7 @@ mod demo;
 mod exit;
 mod latency;
 mod logging;
+mod manual;
 mod run;
 mod say;
 mod share;
@@ -26,9 +27,19 @@ pub use exit::{CliError, Exit};
 
 use crate::{config, cpu};
 
+/// What scripts and technicians look for at the end of a help text or a man page.
+const AFTER: &str = "\
+Exit codes: 0 done; 1 failed; 2 wrong command line; 69 a service or a device is not available; 75 a passing fault, try \
+again; 78 the configuration or a model that it names is wrong.
+
+Files: /etc/elio/elio.toml and /etc/elio/elio.toml.d/*.toml, the configuration; /etc/elio/anthropic-api-key, the key; \
+/var/lib/elio, models and the spool of latency records.
+
+The journal: journalctl -u elio, with explanations of each failure by -x.";
+
 /// A voice assistant that runs on a board.
 #[derive(Debug, Parser)]
-#[command(name = "elio", version, about, max_term_width = 110)]
+#[command(name = "elio", version, about, max_term_width = 110, after_long_help = AFTER)]
 pub struct Cli {
     #[command(flatten)]
     global: Global,
@@ -108,6 +119,10 @@ enum Command {
     Release(control::ControlArgs),
     /// Show what the running speaker does
     Status(control::ControlArgs),
+    /// Print the completions of a shell
+    Completions(manual::CompletionsArgs),
+    /// Write the man pages into a folder
+    Man(manual::ManArgs),
 }
 
 impl Cli {
@@ -153,6 +168,8 @@ pub fn main() -> ExitCode {
         Command::Press(args) => control::press(args, &cli.global),
         Command::Release(args) => control::run(control::Request::Release, args, &cli.global),
         Command::Status(args) => control::run(control::Request::Status, args, &cli.global),
+        Command::Completions(args) => manual::completions(args),
+        Command::Man(args) => manual::man(args),
     };
     result.map_or_else(end, |()| ExitCode::SUCCESS)
 }
