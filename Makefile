@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup build demo test check bench bench-instructions bench-models bench-peers models-demo install uninstall clean
+.PHONY: help setup build demo test check bench bench-instructions bench-models bench-peers models-demo deb install uninstall clean
 
 # Rust as rustup puts it, also in a shell that has not read its profile.
 export PATH := $(PATH):$(or $(CARGO_HOME),$(HOME)/.cargo)/bin
@@ -16,7 +16,7 @@ SYSLIBDIR ?= /usr/lib
 features := $(if $(FEATURES),--features $(FEATURES))
 unit := $(SYSLIBDIR)/systemd/system/elio.service
 sysusers := $(SYSLIBDIR)/sysusers.d/elio.conf
-udev := $(SYSLIBDIR)/udev/rules.d/60-elio-gpio.rules
+udev := $(SYSLIBDIR)/udev/rules.d/60-elio.rules
 onnxruntime = $(lastword $(sort $(wildcard target/onnxruntime/*/libonnxruntime.so)))
 
 help: ## This list
@@ -72,6 +72,9 @@ bench-peers: setup build ## Compare with whisper.cpp, Piper and Silero, in turns
 models-demo: build ## Train the demo's models anew (two hours; ARGS="--install" puts them into models/demo)
 	@models/demo/train/make $(ARGS)
 
+deb: setup build ## Make the Debian package of this machine's architecture (target/debian/)
+	@.ci/deb
+
 install: ## Install what make build made, for every user (PREFIX, DESTDIR); as root
 	@test -x target/release/elio || { echo "install: nothing is built yet: make setup build" >&2; exit 1; }
 	@test -f "$(onnxruntime)" || { echo "install: libonnxruntime is not there yet: make setup" >&2; exit 1; }
@@ -89,7 +92,7 @@ install: ## Install what make build made, for every user (PREFIX, DESTDIR); as r
 	sed 's|/usr/bin/elio|$(PREFIX)/bin/elio|' systemd/elio.service >$(DESTDIR)$(unit)
 	chmod 644 $(DESTDIR)$(unit)
 	install -D -m 644 systemd/elio.sysusers $(DESTDIR)$(sysusers)
-	install -D -m 644 systemd/60-elio-gpio.rules $(DESTDIR)$(udev)
+	install -D -m 644 systemd/60-elio.rules $(DESTDIR)$(udev)
 	@if [ -e $(DESTDIR)$(SYSCONFDIR)/elio/elio.toml ]; then \
 	    echo "install: $(DESTDIR)$(SYSCONFDIR)/elio/elio.toml is yours and stays as it is" >&2; \
 	else install -D -m 644 configs/elio.toml $(DESTDIR)$(SYSCONFDIR)/elio/elio.toml; fi

@@ -51,7 +51,7 @@ pub enum WakeError {
     /// This user may not open the chip.
     #[error(
         "{role}: permission denied on {path}: add the user to the group `gpio` and install the udev rule \
-         60-elio-gpio.rules that gives the chips to it"
+         60-elio.rules that gives the chips to it"
     )]
     Denied {
         /// Which line.
