@@ -12,6 +12,10 @@ use thiserror::Error;
 /// Records kept. A speaker has fewer turns than this in the five minutes that journald may lose.
 const KEPT: usize = 256;
 
+/// Room that is taken on the disk when the file is made, in bytes: for twice [`KEPT`] records of 2 kB, what the file holds before it
+/// is written anew. On a disk that is full by then, records still find their place.
+const ROOM: u64 = 2 * KEPT as u64 * 2048;
+
 /// The records tell when people talk, and with `latency.log_words` what they say: for the owner's eyes.
 const PRIVATE: u32 = 0o600;
 
@@ -87,7 +91,12 @@ impl Spool {
     pub fn append(&mut self, record: &Map<String, Value>) -> Result<(), SpoolError> {
         self.records.push(record.clone());
         self.trim();
-        let written = if self.lines_on_disk >= 2 * KEPT { self.rewrite() } else { self.append_line(record) };
+        let written = match self.lines_on_disk {
+            usize::MAX => self.rewrite(),
+            // A full disk has no room for a second file, but still for another line.
+            lines if lines >= 2 * KEPT => self.rewrite().or_else(|_| self.append_line(record)),
+            _ => self.append_line(record),
+        };
         if written.is_err() {
             // Part of a line may be on the disk: the next record must not be written behind it.
             self.lines_on_disk = usize::MAX;
@@ -113,13 +122,23 @@ impl Spool {
     /// Writes the kept records to a new file that then takes the old one's place.
     fn rewrite(&mut self) -> std::io::Result<()> {
         let next = self.path.with_extension("jsonl.new");
-        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(PRIVATE).open(&next)?;
+        let written = self.replace(&next);
+        if written.is_err() {
+            let _ = std::fs::remove_file(&next);
+        }
+        written
+    }
+
+    fn replace(&mut self, next: &Path) -> std::io::Result<()> {
+        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(PRIVATE).open(next)?;
         for record in &self.records {
             serde_json::to_writer(&mut file, record).map_err(std::io::Error::other)?;
             file.write_all(b"\n")?;
         }
+        // A file system that cannot reserve goes without; the size of the file stays that of its lines.
+        let _ = rustix::fs::fallocate(&file, rustix::fs::FallocateFlags::KEEP_SIZE, 0, ROOM);
         file.sync_all()?;
-        std::fs::rename(&next, &self.path)?;
+        std::fs::rename(next, &self.path)?;
         // The new name is in the folder, which is a file of its own to the disk.
         if let Some(folder) = self.path.parent() {
             File::open(folder)?.sync_all()?;
@@ -190,6 +209,20 @@ mod tests {
             Spool::open(dir.path()).unwrap().records().cloned().collect::<Vec<_>>(),
             [record(1), record(2), record(3)]
         );
+    }
+
+    #[test]
+    fn room_for_its_lines_is_taken_beforehand_and_is_no_part_of_the_file() {
+        use std::os::unix::fs::MetadataExt;
+        let dir = tempfile::tempdir().unwrap();
+        let probe = File::create(dir.path().join("probe")).unwrap();
+        if let Err(error) = rustix::fs::fallocate(&probe, rustix::fs::FallocateFlags::KEEP_SIZE, 0, ROOM) {
+            println!("not tested: the file system of {} cannot reserve room: {error}", dir.path().display());
+            return;
+        }
+        Spool::open(dir.path()).unwrap().append(&record(1)).unwrap();
+        let file = dir.path().join("records.jsonl").metadata().unwrap();
+        assert!(file.blocks() * 512 >= ROOM && file.len() < 1000, "{} blocks, {} bytes", file.blocks(), file.len());
     }
 
     #[test]
