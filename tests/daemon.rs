@@ -11,8 +11,8 @@
 
 mod common;
 
-use std::io::Write;
-use std::os::unix::net::UnixDatagram;
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
@@ -20,6 +20,8 @@ use std::time::{Duration, Instant};
 
 use common::{SimProcess, elio, json, output, repository};
 use serde_json::Value;
+
+use elio::daemon::milestone::{READY_ID, WARM_ID};
 
 const KEY: &str = "sk-test-a-key-that-must-not-leak";
 
@@ -32,14 +34,21 @@ struct Speaker {
 }
 
 impl Speaker {
-    /// Starts it and waits until it is ready.
+    /// Starts it and waits until everything is loaded.
     fn start(prepare: impl FnOnce(&Path)) -> Self {
+        let speaker = Self::begin(prepare, |configuration| configuration);
+        speaker.wait_until_warm();
+        speaker
+    }
+
+    /// Starts it and waits until it is ready.
+    fn begin(prepare: impl FnOnce(&Path), change: impl FnOnce(String) -> String) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let path = |name: &str| dir.path().join(name);
         std::fs::create_dir_all(path("journal")).unwrap();
         prepare(dir.path());
         let sim = SimProcess::start(&["--ttft", "20"]);
-        std::fs::write(path("elio.toml"), configuration(dir.path(), &sim, "900ms")).unwrap();
+        std::fs::write(path("elio.toml"), change(configuration(dir.path(), &sim, "900ms"))).unwrap();
         let manager = UnixDatagram::bind(path("notify.sock")).unwrap();
         let told: Arc<Mutex<Vec<String>>> = Arc::default();
         let lines = told.clone();
@@ -84,6 +93,24 @@ impl Speaker {
             std::thread::sleep(Duration::from_millis(50));
         }
         panic!("systemd was not told {line}: {:?}", self.told.lock().unwrap());
+    }
+
+    #[track_caller]
+    fn wait_until_warm(&self) {
+        let end = Instant::now() + Duration::from_secs(60);
+        while self.ask("status")["warm_ms"].is_null() {
+            assert!(Instant::now() < end, "it never becomes warm: {:?}", self.told.lock().unwrap());
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// Asks over the control socket, without the time that a process takes.
+    fn ask(&self, verb: &str) -> Value {
+        let mut stream = UnixStream::connect(self.path("control.sock")).unwrap();
+        writeln!(stream, r#"{{"verb":"{verb}"}}"#).unwrap();
+        let mut reply = String::new();
+        BufReader::new(stream).read_line(&mut reply).unwrap();
+        serde_json::from_str(&reply).unwrap()
     }
 
     fn elio(&self, verb: &str) -> Value {
@@ -284,4 +311,82 @@ fn an_idle_speaker_shows_that_claude_is_out_of_reach() {
     speaker.wait_until_told("STATUS=offline");
     let status = speaker.elio("status");
     assert_eq!((&status["state"], &status["connection"]["open"]), (&"offline".into(), &false.into()));
+}
+
+#[test]
+fn it_is_ready_before_its_models_are_loaded_and_serves_who_presses_by_then() {
+    if !can_run_journald() {
+        return;
+    }
+    let mut speaker = Speaker::begin(|_| {}, |configuration| configuration);
+    let pressed = speaker.ask("press");
+    assert_eq!((&pressed["ok"], &pressed["warm_ms"]), (&true.into(), &Value::Null));
+    assert_eq!(speaker.ask("status")["state"], "listening");
+    // Nobody speaks: the turn ends as any other, and says of itself when it began.
+    let record = records(&speaker, 1).remove(0);
+    assert_eq!((&record["ELIO_OUTCOME"], &record["ELIO_STARTING"]), (&"silent".into(), &"true".into()));
+    speaker.wait_until_warm();
+    let told = speaker.told.lock().unwrap().clone();
+    let place =
+        |line: &str| told.iter().position(|told| told.starts_with(line)).unwrap_or_else(|| panic!("{line} {told:?}"));
+    assert!(place("READY=1") < place("STATUS=starting: loading"), "{told:?}");
+
+    let status = speaker.ask("status");
+    let entry = |id, field| speaker.journal(&[&format!("MESSAGE_ID={id}")], 1)[0][field].as_str().unwrap().to_owned();
+    assert_eq!(entry(READY_ID, "ELIO_READY_MS"), status["ready_ms"].to_string());
+    assert_eq!(entry(WARM_ID, "ELIO_WARM_MS"), status["warm_ms"].to_string());
+    assert!(status["ready_ms"].as_u64() < status["warm_ms"].as_u64());
+
+    // Its own lines are kept for the next start.
+    let end = Instant::now() + Duration::from_secs(60);
+    let kept = || std::fs::read_dir(speaker.path("state/lines")).map_or(0, Iterator::count);
+    while kept() < 24 && Instant::now() < end {
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    assert_eq!(kept(), 24, "a line in each language for each of twelve occasions");
+    speaker.signal(rustix::process::Signal::TERM);
+    assert_eq!(speaker.end(), Some(0));
+}
+
+#[test]
+fn a_sound_card_that_is_not_there_is_a_state_that_everybody_can_see() {
+    if !can_run_journald() {
+        return;
+    }
+    let nowhere = |configuration: String| configuration.replacen("\"null\"", "\"hw:CARD=Nowhere\"", 1);
+    let mut speaker = Speaker::begin(|_| {}, nowhere);
+    speaker.wait_until_told("STATUS=fault: microphone hw:CARD=Nowhere: not there");
+    speaker.wait_until_logged("audio.capture.device: it is tried again until it is there");
+    let status = speaker.ask("status");
+    assert_eq!((&status["state"], &status["speaker"].as_str().unwrap().starts_with("null ")), (&"fault".into(), &true));
+    // Who presses is told, and the turn is recorded.
+    speaker.ask("press");
+    assert_eq!(records(&speaker, 1)[0]["ELIO_OUTCOME"], "failed:microphone");
+    speaker.wait_until_warm();
+    assert_eq!(speaker.ask("status")["state"], "fault");
+    speaker.signal(rustix::process::Signal::TERM);
+    assert_eq!(speaker.end(), Some(0));
+}
+
+#[test]
+fn a_model_that_cannot_be_loaded_ends_it_with_the_code_that_systemd_does_not_try_again() {
+    if !can_run_journald() {
+        return;
+    }
+    // The right size and the right beginning: only loading it finds out.
+    let broken = |configuration: String| {
+        let dir = configuration.split("state_dir = \"").nth(1).unwrap().split("/state\"").next().unwrap().to_owned();
+        let model = std::fs::read(repository().join("models/demo/whisper-demo-q5_1.bin")).unwrap();
+        let mut bad = model[..model.len() / 2].to_vec();
+        bad.resize(model.len(), 0xff);
+        let path = Path::new(&dir).join("broken.bin");
+        std::fs::write(&path, bad).unwrap();
+        configuration.replace("\"whisper-demo\"", &format!("{:?}", path.display().to_string()))
+    };
+    let mut speaker = Speaker::begin(|_| {}, broken);
+    speaker.ask("press");
+    assert_eq!(speaker.end(), Some(78));
+    assert!(speaker.told.lock().unwrap().iter().any(|told| told.starts_with("STATUS=fault: model file")));
+    let outcome = &records(&speaker, 1)[0]["ELIO_OUTCOME"];
+    assert!(["interrupted", "failed:stt"].iter().any(|of| outcome == of), "{outcome}");
 }

@@ -185,6 +185,7 @@ fn table(report: &Report) -> String {
         ("whisper", or_dash(&report.models.stt)),
         ("voice", or_dash(&report.models.voice)),
         ("turns", report.turns.to_string()),
+        ("started", started(report)),
         ("last turn", report.last_turn.as_ref().map_or_else(|| "-".to_owned(), turn)),
         ("version", report.version.clone()),
     ];
@@ -192,6 +193,12 @@ fn table(report: &Report) -> String {
         let _ = writeln!(text, "{name:<11} {value}");
         text
     })
+}
+
+/// What the start took.
+fn started(report: &Report) -> String {
+    let after = |ms: Option<u64>| ms.map_or_else(|| "not yet".to_owned(), |ms| format!("after {ms} ms"));
+    format!("ready {}, warm {}", after(report.ready_ms), after(report.warm_ms))
 }
 
 /// The prompt cache in one line: what keeping it is to cost, and has cost.

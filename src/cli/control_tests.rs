@@ -127,6 +127,8 @@ fn the_table_is_for_a_person() {
         microphone: "hw:1,0, 16000 Hz".into(),
         speaker: "default".into(),
         version: "0.1.0".into(),
+        ready_ms: Some(420),
+        warm_ms: None,
     };
     let shown = "\
 state       idle for 3m 12s
@@ -138,6 +140,7 @@ cache       1743 tokens (counted), kept day and night: 557760 tokens a day; the 
 whisper     whisper-base
 voice       -
 turns       12
+started     ready after 420 ms, warm not yet
 last turn   answered, perceived 812 ms, hearing 120 ms
 version     0.1.0
 ";

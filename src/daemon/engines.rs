@@ -1,17 +1,20 @@
 //! The warm engines of a speaker: Whisper, the voices, Claude's client. Built once, from a checked configuration.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
+use rustix::mm::MlockAllFlags;
 use thiserror::Error;
 
+use super::late::{Late, Slot, late};
 use crate::audio::Vad;
 use crate::claude::{ApiKey, Claude, ClaudeError, Prefix};
 use crate::clock::Mono;
-use crate::config::{Config, Language, Provider, TtsSettings};
+use crate::config::{Config, Language, TtsSettings};
 use crate::models::{ModelError, Models, TurnModel, VoiceModel, WhisperModel};
 use crate::prosody::{self, Prosody, ProsodyError, SmartTurn};
-use crate::stt::{SttError, Whisper};
-use crate::tts::{Tts, TtsError, voice_name};
+use crate::stt::{SttError, Transcribe, Whisper};
+use crate::tts::{Speak, Tts, TtsError, voice_name};
 use crate::turn::Phrase;
 
 /// The value of `endpoint.vad` that is no model.
@@ -57,27 +60,12 @@ pub struct Engines {
 }
 
 impl Engines {
-    /// Finds the models, loads and warms both engines side by side, builds the client. No request is sent yet.
+    /// Finds the models, loads and warms them, builds the client. No request is sent yet.
     pub async fn start(config: &Config, key: ApiKey) -> Result<Engines, EngineError> {
-        let models = Models::open(&config.models)?;
         // Everything that can be refused cheaply is, before seconds are spent on loading.
-        let whisper_model = models.whisper(&config.stt.model)?;
-        let claude = Claude::new(&config.claude, key, Prefix::new(&config.claude, &config.language.listen)?)?;
-        let turn_model = match &config.endpoint.turn_model {
-            Some(name) => Some(models.turn(name).map_err(EngineError::TurnModel)?),
-            None => None,
-        };
-        let shared = config.stt.gpu && cfg!(feature = "cuda") && config.tts.provider != Provider::Cpu;
-        let (whisper, tts) = if shared {
-            // On one GPU the larger comes first, and finds the memory in one piece: that is Whisper, in every pair of models
-            // that a board runs.
-            (load_whisper(config, whisper_model).await?, start_tts(config, models).await?)
-        } else {
-            let (whisper, tts) = tokio::join!(load_whisper(config, whisper_model), start_tts(config, models));
-            (whisper?, tts?)
-        };
-        // Beside those it would measure their warm-up and not its own speed.
-        let smart_turn = start_smart_turn(config, turn_model).await?;
+        let plan = Plan::find(config)?;
+        let claude = build_claude(config, key)?;
+        let Loaded { whisper, smart_turn, tts } = plan.load(config, &Slots::new().0, &|_| {}).await?;
         let engines = Engines { whisper, smart_turn, tts, claude };
         // After the warm-up, and behind all that is asked of the voice: nobody waits for it.
         engines.tts.keep(Phrase::lines());
@@ -88,6 +76,120 @@ impl Engines {
     pub fn prosody(&self) -> Option<Arc<dyn Prosody>> {
         self.smart_turn.clone().map(|model| Arc::new(model) as Arc<dyn Prosody>)
     }
+}
+
+/// Claude's client; it opens nothing.
+pub(super) fn build_claude(config: &Config, key: ApiKey) -> Result<Claude, EngineError> {
+    Ok(Claude::new(&config.claude, key, Prefix::new(&config.claude, &config.language.listen)?)?)
+}
+
+/// The models of a configuration, found and cheaply checked; nothing is loaded.
+pub(super) struct Plan {
+    pub(super) whisper: WhisperModel,
+    turn_model: Option<TurnModel>,
+    pub(super) voices: Vec<(Language, VoiceModel)>,
+}
+
+/// The models, warm.
+pub(super) struct Loaded {
+    pub(super) whisper: Whisper,
+    pub(super) smart_turn: Option<SmartTurn>,
+    pub(super) tts: Tts,
+}
+
+/// Where each engine is put as soon as it is warm.
+pub(super) struct Slots {
+    ear: Slot<dyn Transcribe>,
+    prosody: Slot<dyn Prosody>,
+    voice: Slot<dyn Speak>,
+}
+
+/// The engines that those slots will hold.
+pub(super) struct LateEngines {
+    pub(super) ear: Late<dyn Transcribe>,
+    pub(super) prosody: Late<dyn Prosody>,
+    pub(super) voice: Late<dyn Speak>,
+}
+
+impl Slots {
+    pub(super) fn new() -> (Slots, LateEngines) {
+        let ((ear, late_ear), (prosody, late_prosody), (voice, late_voice)) = (late(), late(), late());
+        (Slots { ear, prosody, voice }, LateEngines { ear: late_ear, prosody: late_prosody, voice: late_voice })
+    }
+}
+
+impl Plan {
+    /// Finds the models.
+    pub(super) fn find(config: &Config) -> Result<Plan, EngineError> {
+        let models = Models::open(&config.models)?;
+        let whisper = models.whisper(&config.stt.model)?;
+        let turn_model = match &config.endpoint.turn_model {
+            Some(name) => Some(models.turn(name).map_err(EngineError::TurnModel)?),
+            None => None,
+        };
+        let voices = voice_models(&config.tts, &models, &languages(config))?;
+        Ok(Plan { whisper, turn_model, voices })
+    }
+
+    /// There is a turn model.
+    pub(super) fn has_turn_model(&self) -> bool {
+        self.turn_model.is_some()
+    }
+
+    /// Loads and warms one model after the other, the largest first: on one GPU it finds the memory in one piece, and
+    /// side by side each would measure the other's warm-up and not its own speed, by which turns are then heard and cut
+    /// into chunks. `loading` is told in words what is on its way.
+    pub(super) async fn load(
+        self,
+        config: &Config,
+        slots: &Slots,
+        loading: &(dyn Fn(String) + Sync),
+    ) -> Result<Loaded, EngineError> {
+        let Plan { whisper, turn_model, voices } = self;
+        let (ear_name, ear_size) = (whisper.name.clone(), size(std::iter::once(&whisper.path)));
+        let mut files: Vec<_> = voices.iter().map(|(_, voice)| &voice.onnx).collect();
+        files.dedup();
+        let voice_size = size(files.into_iter());
+        let mut names: Vec<String> = voices.iter().map(|(_, voice)| voice.name.clone()).collect();
+        names.dedup();
+        let voice_name = if names.is_empty() { "espeak-ng".to_owned() } else { names.join(", ") };
+        let ear = async || {
+            loading(format!("loading {ear_name} ({})", megabytes(ear_size)));
+            let whisper = load_whisper(config, whisper).await?;
+            slots.ear.fill(Arc::new(whisper.clone()));
+            Ok::<_, EngineError>(whisper)
+        };
+        let voice = async || {
+            loading(format!("loading {voice_name} ({})", megabytes(voice_size)));
+            let settings = config.tts.clone();
+            let tts = blocking(move || Ok(Tts::start(&settings, voices)?)).await?;
+            slots.voice.fill(Arc::new(tts.clone()));
+            Ok::<_, EngineError>(tts)
+        };
+        let (whisper, tts) = if ear_size >= voice_size {
+            let whisper = ear().await?;
+            (whisper, voice().await?)
+        } else {
+            let tts = voice().await?;
+            (ear().await?, tts)
+        };
+        if let Some(model) = &turn_model {
+            loading(format!("loading {} ({})", model.name, megabytes(size(std::iter::once(&model.onnx)))));
+        }
+        let smart_turn = start_smart_turn(config, turn_model).await?;
+        if let Some(model) = &smart_turn {
+            slots.prosody.fill(Arc::new(model.clone()));
+        }
+        Ok(Loaded { whisper, smart_turn, tts })
+    }
+}
+
+fn size<'a>(files: impl Iterator<Item = &'a PathBuf>) -> u64 {
+    files.filter_map(|file| std::fs::metadata(file).ok()).map(|found| found.len()).sum()
+}
+
+fn megabytes(bytes: u64) -> String {
+    format!("{} MB", bytes.div_ceil(1_000_000))
 }
 
 /// Loads and warms the configured Whisper alone.
@@ -146,11 +248,6 @@ async fn start_smart_turn(config: &Config, model: Option<TurnModel>) -> Result<O
     Ok(Some(started))
 }
 
-async fn start_tts(config: &Config, models: Models) -> Result<Tts, EngineError> {
-    let (settings, languages) = (config.tts.clone(), languages(config));
-    blocking(move || start_voices(&settings, &models, &languages)).await
-}
-
 /// The languages that Elio may have to speak.
 pub(super) fn languages(config: &Config) -> Vec<Language> {
     let mut languages = config.language.listen.clone();
@@ -179,7 +276,21 @@ pub(super) fn voice_models(
 pub fn lock_memory() {
     // Without ONFAULT all that is mapped becomes resident: a GiB with the demo's models, of buffers that whisper.cpp and
     // ONNX Runtime reserve and never use.
-    let flags = rustix::mm::MlockAllFlags::CURRENT | rustix::mm::MlockAllFlags::ONFAULT;
+    lock(MlockAllFlags::CURRENT | MlockAllFlags::ONFAULT);
+}
+
+/// As [`lock_memory`], for what will be loaded later: before the sound devices run, since locking what is loaded holds up
+/// whoever asks for memory meanwhile. False where the limit is a number: every allocation beyond it would then fail, so
+/// what is there is to be locked when all is loaded.
+pub(super) fn lock_future_memory() -> bool {
+    let unlimited = rustix::process::getrlimit(rustix::process::Resource::Memlock).current.is_none();
+    if unlimited {
+        lock(MlockAllFlags::CURRENT | MlockAllFlags::FUTURE | MlockAllFlags::ONFAULT);
+    }
+    unlimited
+}
+
+fn lock(flags: MlockAllFlags) {
     if let Err(error) = rustix::mm::mlockall(flags) {
         log::info!("model memory is not locked ({error}): raise LimitMEMLOCK= to keep it from being swapped out");
     }

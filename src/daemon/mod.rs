@@ -6,9 +6,12 @@
 
 pub mod control;
 mod engines;
+mod late;
+pub mod milestone;
 mod moment;
 pub mod notify;
 mod proof;
+mod publish;
 mod reload;
 mod rig;
 mod service;

@@ -122,6 +122,7 @@ impl Rig {
             tts: Arc::new(engines.tts.clone()),
             player: playback.clone(),
             clock: Arc::new(SystemClock),
+            warm: watch::channel(true).1,
         };
         let overruns = capture.clone();
         let outlets = Outlets { reports, visible, overruns: Arc::new(move || overruns.stats().overruns) };

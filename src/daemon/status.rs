@@ -32,6 +32,10 @@ pub struct Status {
     pub microphone: String,
     /// The speaker, likewise.
     pub speaker: String,
+    /// From the process's start to the working wake button, in milliseconds; none: not yet.
+    pub ready_ms: Option<u64>,
+    /// From the process's start until everything was loaded; none: not yet.
+    pub warm_ms: Option<u64>,
 }
 
 /// Names of the models in use.
@@ -77,6 +81,10 @@ pub struct Report {
     pub microphone: String,
     /// The speaker in words.
     pub speaker: String,
+    /// From the process's start to the working wake button, in milliseconds; null: not yet.
+    pub ready_ms: Option<u64>,
+    /// From the process's start until everything was loaded; null: not yet.
+    pub warm_ms: Option<u64>,
     /// Version of the running program.
     pub version: String,
 }
@@ -96,6 +104,8 @@ impl Status {
             cache: None,
             microphone: String::new(),
             speaker: String::new(),
+            ready_ms: None,
+            warm_ms: None,
         }
     }
 
@@ -114,6 +124,8 @@ impl Status {
             cache: self.cache.clone(),
             microphone: self.microphone.clone(),
             speaker: self.speaker.clone(),
+            ready_ms: self.ready_ms,
+            warm_ms: self.warm_ms,
             version: env!("CARGO_PKG_VERSION").to_owned(),
         }
     }

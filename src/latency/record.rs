@@ -99,6 +99,8 @@ pub struct Facts {
     pub cut_off_suspected: bool,
     /// How finished the words sounded that the turn ended by.
     pub words_end: Option<&'static str>,
+    /// The turn began before everything was loaded.
+    pub starting: bool,
     /// What was said; only where the configuration asks for words.
     pub transcript: Option<String>,
     /// What was answered and heard; only where the configuration asks for words.
@@ -191,6 +193,10 @@ pub struct Record {
     /// it, and where they were not heard by then.
     #[serde(default)]
     pub words_end: Option<String>,
+    /// The turn began before everything was loaded: its times hold the wait for that.
+    // Records from before it was told lie in spools.
+    #[serde(default)]
+    pub starting: bool,
     /// What was said, where the configuration asks for words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub transcript: Option<String>,
@@ -244,6 +250,7 @@ impl Record {
             overruns: facts.overruns,
             cut_off_suspected: facts.cut_off_suspected,
             words_end: facts.words_end.map(str::to_owned),
+            starting: facts.starting,
             transcript: facts.transcript,
             reply: facts.reply,
         }

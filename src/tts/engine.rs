@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::Duration;
 
+use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
@@ -15,7 +16,7 @@ use super::phonemes::Phonemizer;
 use super::pronounce::pronounce;
 use super::ready::{Line, Ready};
 use super::voice::{self, Voice};
-use super::{Pause, Spoken, Utterance, VoiceFigures, WarmFigures, sound};
+use super::{MadeLine, Pause, Spoken, Utterance, VoiceFigures, WarmFigures, sound};
 use crate::clock::Mono;
 use crate::config::{Language, TtsSettings};
 use crate::models::VoiceModel;
@@ -26,8 +27,8 @@ pub(super) enum Message {
     Speak(Box<Job>),
     /// This may be wanted soon.
     Draft(Line, Arc<Stop>),
-    /// These are wanted again and again: to be spoken when there is time, and kept.
-    Keep(Vec<Line>),
+    /// These are wanted again and again: to be spoken when there is time, and kept; each is told.
+    Keep(Vec<Line>, Option<UnboundedSender<MadeLine>>),
     Touch,
 }
 
@@ -62,6 +63,8 @@ pub(super) struct Engine {
     draft: Option<(Line, Raw)>,
     /// Lines that are still to be kept.
     lines: VecDeque<Line>,
+    /// Who wants to hear of each of them.
+    made: Option<UnboundedSender<MadeLine>>,
     voices: Vec<Voice>,
     slots: BTreeMap<Language, Slot>,
     /// One for each espeak-ng voice that is needed.
@@ -102,6 +105,7 @@ impl Engine {
             ready,
             draft: None,
             lines: VecDeque::new(),
+            made: None,
             voices: Vec::new(),
             slots: BTreeMap::new(),
             phonemizers: BTreeMap::new(),
@@ -171,7 +175,10 @@ impl Engine {
         while let Some(message) = self.next(inbox) {
             match message {
                 Message::Touch => self.touch(),
-                Message::Keep(lines) => self.lines.extend(lines),
+                Message::Keep(lines, made) => {
+                    self.lines.extend(lines);
+                    self.made = made;
+                }
                 Message::Draft(line, stop) => self.take_draft(line, &stop),
                 Message::Speak(job) => {
                     let Job { utterance, reply, stop } = *job;
@@ -198,6 +205,10 @@ impl Engine {
                 let line = Utterance { text: text.clone(), language, first: true, pause: Pause::None, cancel };
                 match self.speak(&line, &stop) {
                     Ok(spoken) => {
+                        if let Some(made) = &self.made {
+                            // Nobody wants to hear of it any more: it is kept all the same.
+                            let _ = made.send(MadeLine { language, text: text.clone(), spoken: spoken.clone() });
+                        }
                         if !self.ready.keep((language, text), spoken) {
                             log::warn!("the lines that Elio says of its own take too much memory: not all are kept");
                             self.lines.clear();
@@ -213,6 +224,7 @@ impl Engine {
                 return message.ok();
             }
         }
+        self.made = None;
         inbox.recv().ok()
     }
 

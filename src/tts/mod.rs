@@ -7,6 +7,7 @@
 mod engine;
 mod error;
 mod espeak;
+mod kept;
 mod pace;
 mod phonemes;
 mod pronounce;
@@ -23,6 +24,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
+use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
@@ -32,6 +34,7 @@ use crate::models::VoiceModel;
 use crate::onnx::Stop;
 use engine::{Engine, Job, Message};
 pub use error::TtsError;
+pub use kept::KeptLines;
 pub use pace::Pace;
 pub use proof::{Share, VoiceProof, prove};
 use ready::Ready;
@@ -72,6 +75,39 @@ pub struct Spoken {
     pub fallback: bool,
     /// It is a line that was ready: see [`Tts::keep`].
     pub cached: bool,
+}
+
+/// A line of Elio's own, spoken.
+#[derive(Clone, Debug)]
+pub struct MadeLine {
+    /// Its language.
+    pub language: Language,
+    /// Its words.
+    pub text: String,
+    /// Its sound.
+    pub spoken: Spoken,
+}
+
+/// Speaks a line of Elio's own by espeak-ng, which needs no model. Blocking, for the time of a process.
+///
+/// # Errors
+/// [`TtsError::Espeak`]
+pub fn espeak_line(settings: &TtsSettings, language: Language, text: &str) -> Result<Spoken, TtsError> {
+    let espeak = espeak::Espeak::new(&settings.espeak, voice::default_espeak_voice(language), settings.speed);
+    let (samples, rate) = espeak.speak(&pronounce::pronounce(text, language))?;
+    let gain = sound::gain(&samples, rate, settings.level_dbfs);
+    let joined = sound::join(samples, rate, gain, true, Pause::None);
+    let now = Mono::now();
+    Ok(Spoken {
+        samples: joined.samples,
+        rate,
+        lead_silence: joined.lead,
+        first_pcm: now,
+        done: now,
+        voice: espeak::NAME.into(),
+        fallback: true,
+        cached: false,
+    })
 }
 
 /// What speaks chunks; [`Tts`], or a script in the tests of the turn.
@@ -204,8 +240,22 @@ impl Tts {
     /// Speaks lines that will be needed again and again, in the background, and keeps their sound (8 MB at most): an
     /// [`Utterance`] of one, without a pause after it, is then there at once. Does not wait.
     pub fn keep(&self, lines: Vec<(Language, String)>) {
-        if self.send(Message::Keep(lines)).is_err() {
+        if self.send(Message::Keep(lines, None)).is_err() {
             log::debug!("the voice's thread has ended");
+        }
+    }
+
+    /// As [`Tts::keep`]; each line that was made is also told.
+    pub fn keep_and_tell(&self, lines: Vec<(Language, String)>, made: UnboundedSender<MadeLine>) {
+        if self.send(Message::Keep(lines, Some(made))).is_err() {
+            log::debug!("the voice's thread has ended");
+        }
+    }
+
+    /// Takes lines whose sound is there already, as far as there is room.
+    pub fn adopt(&self, lines: Vec<MadeLine>) {
+        for MadeLine { language, text, spoken } in lines {
+            self.shared.ready.keep((language, text), spoken);
         }
     }
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::Phrase;
@@ -44,6 +45,8 @@ pub struct Stages {
     pub player: Arc<dyn Player>,
     /// The clock of every instant.
     pub clock: Arc<dyn Clock>,
+    /// False while engines are still being loaded: what is asked of those then waits for them.
+    pub warm: watch::Receiver<bool>,
 }
 
 /// What happened in a turn's task.
@@ -134,7 +137,11 @@ pub(super) async fn answer(job: Job, stages: Stages, teller: Teller) {
 }
 
 async fn run(job: Job, stages: &Stages, teller: &Teller) -> Result<(), Failure> {
-    let transcript = job.heard.await.map_err(|error| Failure::new("stt", Phrase::HearingFailed, error))?;
+    let transcript = job.heard.await.map_err(|error| {
+        // Asking again would not help.
+        let phrase = if matches!(error, SttError::Gone) { Phrase::Stopped } else { Phrase::HearingFailed };
+        Failure::new("stt", phrase, error)
+    })?;
     if transcript.text.is_empty() {
         teller.tell(News::Nothing(transcript));
         return Ok(());
@@ -273,6 +280,21 @@ async fn speak(
 
 fn lock(ahead: &Mutex<Ahead>) -> MutexGuard<'_, Ahead> {
     ahead.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Says by `line` that Elio is still starting, where the answer by `answer` has no sound yet; that waits until the line
+/// has been played and the runner releases it.
+pub(super) async fn say_starting(line: Arc<TurnVoice>, answer: Arc<TurnVoice>, utterance: Utterance, stages: Stages) {
+    let cancel = utterance.cancel.clone();
+    match cancel.run_until_cancelled(stages.tts.speak(utterance)).await {
+        Some(Ok(spoken)) if answer.hold() => {
+            line.push(&*stages.player, spoken);
+            line.finish(&*stages.player);
+        }
+        // The LED is on, and the answer comes.
+        Some(Err(error)) => log::warn!("nothing says that elio is still starting: {error}"),
+        Some(Ok(_)) | None => {}
+    }
 }
 
 /// Speaks a ready line after what is already queued.

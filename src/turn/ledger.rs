@@ -9,7 +9,7 @@ use super::answer::News;
 use super::guess::Guess;
 use super::heard::{SpokenChunk, heard_text};
 use super::hearing::TurnHearing;
-use super::voice::TurnVoice;
+use super::voice::{Player, TurnVoice};
 use crate::audio::Frame;
 use crate::claude::{ConnectionUse, Usage};
 use crate::clock::Mono;
@@ -46,6 +46,18 @@ impl std::fmt::Debug for TurnReport {
     }
 }
 
+/// The playback number of the line that Elio is still starting in a turn: the answer has that of the turn, so that its
+/// first audible sample is its own.
+const STARTING: u64 = 1 << 63;
+
+/// How far a turn is that began before everything was loaded.
+pub(super) enum Starting {
+    /// Who waits at this instant is told.
+    Due(Mono),
+    /// The line's sound.
+    Told(Arc<TurnVoice>),
+}
+
 /// The running turn.
 pub(super) struct Ledger {
     pub(super) turn: u64,
@@ -54,6 +66,8 @@ pub(super) struct Ledger {
     /// Ends the work on the answer, and leaves that on a ready line.
     pub(super) answering: CancellationToken,
     pub(super) voice: Arc<TurnVoice>,
+    /// The line that Elio is still starting: due then, or said.
+    pub(super) starting: Option<Starting>,
     /// The person's turn, while it is heard.
     pub(super) hearing: Option<TurnHearing>,
     pub(super) language: Language,
@@ -80,6 +94,7 @@ impl Ledger {
             answering: cancel.child_token(),
             cancel,
             voice: Arc::new(TurnVoice::new(turn)),
+            starting: None,
             hearing: None,
             language,
             instants: Instants { wake: Some(wake), ..Instants::default() },
@@ -98,11 +113,43 @@ impl Ledger {
     /// A frame from after the commit: does the person go on speaking? Once Elio is heard the microphone hears Elio.
     pub(super) fn watch(&mut self, frame: &Frame, threshold: f32) {
         let Some(commit) = self.instants.commit else { return };
-        if frame.start < commit || frame.start.since(commit) > CUT_OFF || self.instants.first_audible.is_some() {
+        let speaks = self.instants.first_audible.is_some() || self.has_sounded();
+        if frame.start < commit || frame.start.since(commit) > CUT_OFF || speaks {
             return;
         }
         self.speech_after = if frame.speech >= threshold { self.speech_after + 1 } else { 0 };
         self.facts.cut_off_suspected |= self.speech_after >= CUT_OFF_FRAMES;
+    }
+
+    /// The line that Elio is still starting, where it is due by `now`: a voice of its own.
+    pub(super) fn starting_line(&mut self, now: Mono) -> Option<Arc<TurnVoice>> {
+        let due = matches!(self.starting, Some(Starting::Due(at)) if at <= now);
+        if !due {
+            return None;
+        }
+        let line = Arc::new(TurnVoice::new(STARTING | self.turn));
+        self.starting = Some(Starting::Told(line.clone()));
+        Some(line)
+    }
+
+    /// Sound of it was queued.
+    pub(super) fn has_sounded(&self) -> bool {
+        self.voice.begun() || matches!(&self.starting, Some(Starting::Told(line)) if line.begun())
+    }
+
+    /// Drops the turn's sound, and all that may still come of it.
+    pub(super) fn silence(&self, player: &dyn Player) {
+        if let Some(Starting::Told(line)) = &self.starting {
+            line.silence(player);
+        }
+        self.voice.silence(player);
+    }
+
+    /// Playback `number` has ended: where it was the line that Elio is still starting, the answer may be heard.
+    pub(super) fn line_ended(&self, number: u64, player: &dyn Player) {
+        if number == STARTING | self.turn {
+            self.voice.release(player);
+        }
     }
 
     /// Number of the task that begins now.

@@ -26,11 +26,15 @@ pub enum Phrase {
     CutShort,
     /// Anything else.
     Failed,
+    /// Hearing or the voice is not loaded yet: the answer comes later.
+    Starting,
+    /// Elio has given up: only its owner can start it again.
+    Stopped,
 }
 
 impl Phrase {
     /// All of them.
-    pub const ALL: [Phrase; 10] = [
+    pub const ALL: [Phrase; 12] = [
         Phrase::NothingHeard,
         Phrase::Muted,
         Phrase::MicrophoneLost,
@@ -41,6 +45,8 @@ impl Phrase {
         Phrase::Refused,
         Phrase::CutShort,
         Phrase::Failed,
+        Phrase::Starting,
+        Phrase::Stopped,
     ];
 
     /// The line for a failure of Claude before its first word.
@@ -83,6 +89,8 @@ impl Phrase {
             Phrase::Refused => "I cannot help with that.",
             Phrase::CutShort => "Sorry, the rest of my answer was lost.",
             Phrase::Failed => "Sorry, something went wrong. Please ask again.",
+            Phrase::Starting => "One moment, I am just starting up.",
+            Phrase::Stopped => "I have stopped working. Please look at the journal of this speaker.",
         }
     }
 
@@ -98,6 +106,8 @@ impl Phrase {
             Phrase::Refused => "Je ne peux pas vous aider pour cela.",
             Phrase::CutShort => "Désolé, la suite de ma réponse s'est perdue.",
             Phrase::Failed => "Désolé, quelque chose n'a pas marché. Reposez la question, s'il vous plaît.",
+            Phrase::Starting => "Un instant, je démarre tout juste.",
+            Phrase::Stopped => "J'ai cessé de fonctionner. Regardez le journal de cette enceinte.",
         }
     }
 }

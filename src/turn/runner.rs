@@ -12,7 +12,7 @@ use tokio_util::task::TaskTracker;
 
 use super::answer::{News, Stages};
 use super::guess::Budget;
-use super::ledger::{Ledger, TurnReport};
+use super::ledger::{Ledger, Starting, TurnReport};
 use super::{Command, EndedBy, Input, Machine, Rules, Visible};
 use crate::audio::{CaptureEvent, Frame, PlaybackEvent, PreRoll};
 use crate::claude::Memory;
@@ -102,6 +102,7 @@ pub async fn run(
         silent_since: Mono::from_nanos(0),
         microphone: true,
         speaker: true,
+        lines: true,
     };
     runner.serve(feeds, told, cancel, force).await;
     runner.tasks.close();
@@ -127,6 +128,8 @@ struct Runner {
     silent_since: Mono,
     microphone: bool,
     speaker: bool,
+    /// Button and mute switch work.
+    lines: bool,
 }
 
 impl Runner {
@@ -138,6 +141,7 @@ impl Runner {
         force: CancellationToken,
     ) {
         let mut leaving = false;
+        let mut warm = self.stages.warm.clone();
         self.show();
         loop {
             let wait = self.next_deadline().map(|deadline| deadline.since(self.now()));
@@ -155,6 +159,10 @@ impl Runner {
                     }
                 }
                 Some(settings) = feeds.settings.recv() => self.configure(settings),
+                Ok(()) = warm.changed() => {
+                    self.step(Input::Progress);
+                    self.show();
+                }
                 Some(event) = feeds.wake.recv() => self.wake(event, leaving),
                 // News before playback: what is said of a sound comes before what happened to it.
                 Some((turn, task, news)) = told.recv() => self.told(turn, task, news),
@@ -178,10 +186,24 @@ impl Runner {
 
     fn next_deadline(&self) -> Option<Mono> {
         let closing = self.closing.as_ref().map(|(_, _, deadline)| *deadline);
-        self.machine.deadline().into_iter().chain(closing).min()
+        let line = self.current.as_ref().and_then(|ledger| match ledger.starting {
+            Some(Starting::Due(at)) => Some(at),
+            _ => None,
+        });
+        self.machine.deadline().into_iter().chain(closing).chain(line).min()
+    }
+
+    /// Engines are still being loaded.
+    fn starting(&self) -> bool {
+        !*self.stages.warm.borrow()
     }
 
     fn tick(&mut self) {
+        self.say_starting();
+        if self.starting() {
+            // Loading takes as long as it takes: a turn that waits for it is not stuck.
+            self.step(Input::Progress);
+        }
         let commands = self.machine.tick(self.now());
         self.obey(commands);
         self.settle(false);
@@ -225,7 +247,10 @@ impl Runner {
                 self.step(Input::Release { at, by: by(source) });
             }
             WakeEvent::Muted { muted, .. } => self.step(Input::Mute(muted)),
-            WakeEvent::Lost { what } => log::error!("{what}"),
+            WakeEvent::Lost { what } => {
+                log::error!("{what}");
+                self.lines = false;
+            }
         }
         self.show();
     }
@@ -234,13 +259,13 @@ impl Runner {
         match event {
             CaptureEvent::Frame(frame) => self.frame(*frame),
             CaptureEvent::Lost(error) => {
-                log::error!("microphone lost: {error}");
+                log::error!("no microphone: {error}");
                 self.microphone = false;
                 self.step(Input::MicrophoneLost);
                 self.show();
             }
             CaptureEvent::Returned => {
-                log::info!("microphone is back");
+                log::info!("the microphone is there again");
                 self.microphone = true;
                 self.step(Input::MicrophoneReturned);
                 self.show();
@@ -269,6 +294,9 @@ impl Runner {
                     ledger.played(at, heard, underruns, starved);
                 }
                 self.silent_since = self.silent_since.max(at);
+                if let Some(ledger) = &self.current {
+                    ledger.line_ended(turn, &*self.stages.player);
+                }
                 if self.current.as_ref().is_some_and(|ledger| ledger.turn == turn) {
                     // A turn that still runs was not cancelled: its sound came to a speaker that is not there.
                     self.step(if completed { Input::Played } else { Input::SpeakerLost });
@@ -276,13 +304,13 @@ impl Runner {
                 self.settle(false);
             }
             PlaybackEvent::Lost(error) => {
-                log::error!("speaker lost: {error}");
+                log::error!("no speaker: {error}");
                 self.speaker = false;
                 self.step(Input::SpeakerLost);
                 self.show();
             }
             PlaybackEvent::Returned => {
-                log::info!("speaker is back");
+                log::info!("the speaker is there again");
                 self.speaker = true;
                 self.show();
             }
@@ -346,8 +374,8 @@ impl Runner {
                 Command::Cancel { .. } => {
                     if let Some(ledger) = &self.current {
                         ledger.cancel.cancel();
-                        ledger.voice.silence(&*self.stages.player);
-                        if ledger.voice.begun() {
+                        ledger.silence(&*self.stages.player);
+                        if ledger.has_sounded() {
                             self.silent_since = self.stages.clock.now();
                         }
                     }
@@ -365,6 +393,7 @@ impl Runner {
             model: Some(self.settings.model.clone()),
             stt_model: Some(self.settings.stt_model.clone()),
             overruns: (self.outlets.overruns)(),
+            starting: self.starting(),
             ..Facts::default()
         };
         let cancel = CancellationToken::new();
@@ -408,7 +437,8 @@ impl Runner {
 
     fn show(&self) {
         let visible = match self.machine.visible() {
-            Visible::Idle if !self.microphone || !self.speaker => Visible::Fault,
+            Visible::Idle if !self.microphone || !self.speaker || !self.lines => Visible::Fault,
+            Visible::Idle if self.starting() => Visible::Starting,
             visible => visible,
         };
         self.outlets.visible.send_if_modified(|shown| std::mem::replace(shown, visible) != visible);

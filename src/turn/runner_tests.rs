@@ -52,6 +52,8 @@ struct Fakes {
     partials: Mutex<Partials>,
     /// What the turn model hears of the next pauses, in order; then that the person has finished.
     prosody: Mutex<VecDeque<f32>>,
+    /// What hearing takes.
+    hearing: Mutex<Duration>,
     /// Length of each clip that was to be heard, in samples.
     clips: Mutex<Vec<usize>>,
     /// As often as this the voice speaks before it fails for one text.
@@ -68,13 +70,14 @@ struct Fakes {
 impl Transcribe for Fakes {
     fn transcribe(&self, clip: Clip, _cancel: CancellationToken) -> BoxFuture<'static, Result<Transcript, SttError>> {
         self.clips.lock().unwrap().push(clip.samples.len());
+        let takes = *self.hearing.lock().unwrap();
         let clock = self.clock.clone();
         let heard = match &*self.hears.lock().unwrap() {
             Ok(text) => Ok((*text).to_owned()),
             Err(_) => Err(SttError::Gone),
         };
         Box::pin(async move {
-            tokio::time::sleep(Duration::from_millis(50)).await;
+            tokio::time::sleep(takes).await;
             Ok(Transcript {
                 text: heard?,
                 language: Language::Fr,
@@ -267,6 +270,7 @@ struct Rig {
     force: CancellationToken,
     running: tokio::task::JoinHandle<()>,
     settings: UnboundedSender<RunnerSettings>,
+    warm: watch::Sender<bool>,
 }
 
 fn rules(mode: WakeMode, tries: u32) -> Rules {
@@ -316,6 +320,7 @@ impl Rig {
             speakerless: Mutex::new(false),
             partials: Mutex::new(Partials::Off),
             prosody: Mutex::default(),
+            hearing: Mutex::new(Duration::from_millis(50)),
             clips: Mutex::default(),
             speaks: Mutex::new(None),
             asked: Mutex::default(),
@@ -325,6 +330,7 @@ impl Rig {
             played: Mutex::default(),
             clock: Arc::new(PausedClock(tokio::time::Instant::now())),
         });
+        let (warm, is_warm) = watch::channel(true);
         let stages = Stages {
             stt: fakes.clone(),
             prosody: Some(fakes.clone()),
@@ -332,12 +338,13 @@ impl Rig {
             tts: fakes.clone(),
             player: fakes.clone(),
             clock: fakes.clock.clone(),
+            warm: is_warm,
         };
         let feeds = Feeds { wake: wakes, capture: frames, playback, settings: new_settings };
         let outlets = Outlets { reports: reports_out, visible: visible_out, overruns: Arc::new(|| 0) };
         let (cancel, force) = (CancellationToken::new(), CancellationToken::new());
         let running = tokio::spawn(run(settings(), stages, feeds, outlets, cancel.clone(), force.clone()));
-        Rig { fakes, wake, capture, reports, visible, cancel, force, running, settings: settings_in }
+        Rig { fakes, wake, capture, reports, visible, cancel, force, running, settings: settings_in, warm }
     }
 
     fn now(&self) -> Mono {
@@ -788,4 +795,65 @@ fn a_silenced_turn_begins_no_sound_however_late_its_task_comes() {
     voice.push(&player, spoken());
     assert_eq!(*player.0.lock().unwrap(), (0, 1));
     assert!(!voice.begun());
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_asks_before_everything_is_loaded_is_told_so_and_answered_after_it() {
+    let mut rig = Rig::new();
+    rig.warm.send_replace(false);
+    // Longer than any turn may be stuck.
+    *rig.fakes.hearing.lock().unwrap() = Duration::from_secs(90);
+    rig.question().await;
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    assert_eq!(rig.said(), ["One moment, I am just starting up."]);
+    assert_eq!(*rig.visible.borrow(), Visible::Thinking);
+    let warm = rig.warm.clone();
+    tokio::spawn(async move {
+        tokio::time::sleep(Duration::from_secs(79)).await;
+        warm.send_replace(true);
+    });
+    let report = rig.report().await;
+    assert_eq!(report.reply, "Il est midi. Bon appétit à tous.");
+    let record = report.record.to_json();
+    assert_eq!((&record["outcome"], &record["starting"]), (&"answered".into(), &true.into()));
+    let waited = report.record.total_perceived_ms.unwrap();
+    assert!(waited > 90_000.0, "the line is not the answer's first sound: {waited}");
+    assert!(in_order(&report.instants).is_sorted());
+    assert_eq!(*rig.visible.borrow(), Visible::Idle);
+
+    rig.question().await;
+    assert!(!rig.report().await.record.starting);
+    assert_eq!(rig.said().iter().filter(|text| text.starts_with("One moment")).count(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_answer_waits_for_the_end_of_the_line_and_a_quick_one_needs_no_line() {
+    let mut rig = Rig::new();
+    rig.warm.send_replace(false);
+    assert_eq!(*rig.visible.borrow(), Visible::Starting);
+    rig.question().await;
+    rig.report().await;
+    assert_eq!(rig.said().first().map(String::as_str), Some("Il est midi."), "50 ms are no wait");
+
+    *rig.fakes.hearing.lock().unwrap() = Duration::from_millis(600);
+    rig.question().await;
+    let report = rig.report().await;
+    // 34 characters of 60 ms, begun 410 ms after the commit.
+    let line = Duration::from_millis(410 + 34 * 60);
+    let first = report.instants.first_audible.unwrap().since(report.instants.commit.unwrap());
+    assert!(first >= line && first < line + Duration::from_millis(50), "{first:?}");
+    assert_eq!(report.heard, "Il est midi. Bon appétit à tous.");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_press_stops_the_line_and_the_turn_behind_it() {
+    let mut rig = Rig::new();
+    rig.warm.send_replace(false);
+    *rig.fakes.hearing.lock().unwrap() = Duration::from_secs(20);
+    rig.question().await;
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    rig.press().await;
+    assert_eq!(rig.report().await.record.outcome, Outcome::Interrupted);
+    assert_eq!(*rig.visible.borrow(), Visible::Starting);
+    assert_eq!(rig.said().len(), 1);
 }

@@ -96,6 +96,16 @@ impl TurnVoice {
         }
     }
 
+    /// Sound waits again until [`TurnVoice::release`]; false where some was queued already, or none may be.
+    pub(super) fn hold(&self) -> bool {
+        let mut state = self.state();
+        let waits = !state.begun && !state.silenced;
+        if waits {
+            state.held = Some(Default::default());
+        }
+        waits
+    }
+
     /// No more sound of this turn comes.
     pub(super) fn finish(&self, player: &dyn Player) {
         match &mut self.state().held {

@@ -11,6 +11,17 @@ mod device;
 mod open;
 mod refusal;
 
+/// The devices that this machine has now, by the names that are worth configuring.
+pub fn names(way: Way) -> Vec<String> {
+    let direction = match way {
+        Way::Capture => Direction::Capture,
+        Way::Playback => Direction::Playback,
+    };
+    let hints = alsa::device_name::HintIter::new_str(None, "pcm").into_iter().flatten();
+    let fits = hints.filter(|hint| hint.direction.is_none_or(|of| of == direction)).filter_map(|hint| hint.name);
+    fits.filter(|name| name == "default" || name.starts_with("hw:")).collect()
+}
+
 /// Opens the microphone that the settings name.
 #[derive(Clone, Debug)]
 pub struct AlsaCaptureHost {

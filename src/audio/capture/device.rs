@@ -61,12 +61,18 @@ impl Device {
         Self { host, settings, shared, setups, events }
     }
 
-    /// Opens the device, tells how that went, and serves it until the handle is dropped; a lost one is opened again.
-    pub fn run(mut self, ready: SyncSender<Result<(), AudioError>>) {
+    /// Opens the device, tells how that went, and serves it until the handle is dropped; a lost one is opened again,
+    /// and where it is to `wait`, so is one that is not there at first.
+    pub fn run(mut self, ready: SyncSender<Result<(), AudioError>>, wait: bool) {
         let mut opened = match self.host.open(&self.settings) {
             Ok(pcm) => {
                 let _ = ready.send(Ok(()));
                 Some(pcm)
+            }
+            Err(e) if wait => {
+                let _ = self.events.send(CaptureEvent::Lost(e.clone()));
+                let _ = ready.send(Err(e));
+                self.wait_for_return()
             }
             Err(e) => {
                 let _ = ready.send(Err(e));

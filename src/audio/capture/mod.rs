@@ -78,10 +78,14 @@ impl Shared {
     }
 }
 
+/// A device that runs or is waited for, its events, and why it could not be opened yet.
+pub type Absent<D, E> = (D, UnboundedReceiver<E>, Option<AudioError>);
+
 /// The running microphone. Dropping it ends its threads.
 #[derive(Debug)]
 pub struct Capture {
     shared: Arc<Shared>,
+    detectors: mpsc::Sender<Vad>,
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -92,19 +96,50 @@ impl Capture {
         settings: &CaptureSettings,
         vad: Vad,
     ) -> Result<(Capture, UnboundedReceiver<CaptureEvent>), AudioError> {
+        let (capture, events, absent) = Self::threads(host, settings, vad, false)?;
+        absent.map_or(Ok((capture, events)), Err)
+    }
+
+    /// As [`Capture::start`], for a device that may come later: where it cannot be opened, the first event is
+    /// [`CaptureEvent::Lost`] with the reason, which is also returned, and it is tried again like one that was there before.
+    ///
+    /// # Errors
+    /// The system gives no thread.
+    pub fn start_waiting(
+        host: Box<dyn CaptureHost>,
+        settings: &CaptureSettings,
+        vad: Vad,
+    ) -> Result<Absent<Capture, CaptureEvent>, AudioError> {
+        Self::threads(host, settings, vad, true)
+    }
+
+    /// The threads, and why the device could not be opened.
+    fn threads(
+        host: Box<dyn CaptureHost>,
+        settings: &CaptureSettings,
+        vad: Vad,
+        wait: bool,
+    ) -> Result<Absent<Capture, CaptureEvent>, AudioError> {
         let shared = Arc::new(Shared::new()?);
         let (events, receiver) = unbounded_channel();
         let (setups, incoming) = mpsc::channel();
-        let worker = worker::Worker::new(shared.clone(), incoming, events.clone(), settings.channel, vad);
+        let (detectors, better) = mpsc::channel();
+        let worker = worker::Worker::new(shared.clone(), incoming, events.clone(), settings.channel, vad, better);
         let worker = spawn("elio-hear", move || worker.run())?;
-        let mut capture = Capture { shared: shared.clone(), threads: vec![worker] };
+        let mut capture = Capture { shared: shared.clone(), detectors, threads: vec![worker] };
         let (ready, answer) = mpsc::sync_channel(1);
         let device = device::Device::new(host, settings.clone(), shared, setups, events);
-        capture.threads.push(spawn("elio-mic", move || device.run(ready))?);
+        capture.threads.push(spawn("elio-mic", move || device.run(ready, wait))?);
         // The thread answers once; one that ended without an answer has panicked.
         let died = |_| AudioError::Thread { name: "elio-mic", why: "it ended while it opened the device".into() };
-        answer.recv().map_err(died)??;
-        Ok((capture, receiver))
+        let absent = answer.recv().map_err(died)?.err();
+        Ok((capture, receiver, absent))
+    }
+
+    /// From the next frame on this detector scores: one that took long to load takes the place of the first one.
+    pub fn detect(&self, vad: Vad) {
+        // A worker that has ended scores nothing more.
+        let _ = self.detectors.send(vad);
     }
 
     /// Grows while frames advance, and while an absent device is waited for: what the watchdog is fed by.

@@ -31,6 +31,8 @@ pub struct Worker {
     events: UnboundedSender<CaptureEvent>,
     channel: Option<u16>,
     vad: Vad,
+    /// Detectors that take its place.
+    better: Receiver<Vad>,
     floor: Floor,
 }
 
@@ -72,8 +74,9 @@ impl Worker {
         events: UnboundedSender<CaptureEvent>,
         channel: Option<u16>,
         vad: Vad,
+        better: Receiver<Vad>,
     ) -> Self {
-        Self { shared, setups, events, channel, vad, floor: Floor::default() }
+        Self { shared, setups, events, channel, vad, better, floor: Floor::default() }
     }
 
     /// Works until the handle is dropped.
@@ -81,6 +84,9 @@ impl Worker {
         let mut stream: Option<Stream> = None;
         while !self.shared.health.stop.load(Relaxed) {
             self.shared.worker_bell.wait(Duration::from_secs(1));
+            if let Ok(vad) = self.better.try_recv() {
+                self.vad = vad;
+            }
             loop {
                 if let Some(stream) = &mut stream {
                     while let Ok(block) = stream.setup.filled.pop() {

@@ -63,16 +63,25 @@ impl Device {
         Self { host, settings, shared, mixer, events }
     }
 
-    /// Opens the device, tells how that went, and serves it until the handle is dropped; a lost one is opened again.
-    pub fn run(mut self, ready: SyncSender<Result<(), AudioError>>) {
+    /// Opens the device, tells how that went, and serves it until the handle is dropped; a lost one is opened again,
+    /// and where it is to `wait`, so is one that is not there at first.
+    pub fn run(mut self, ready: SyncSender<Result<(), AudioError>>, wait: bool) {
         let mut opened = match self.host.open(&self.settings) {
-            Ok(pcm) => Some((self.connect(&*pcm), pcm)),
+            Ok(pcm) => {
+                let stream = self.connect(&*pcm);
+                let _ = ready.send(Ok(()));
+                Some((stream, pcm))
+            }
+            Err(e) if wait => {
+                let _ = self.events.send(PlaybackEvent::Lost(e.clone()));
+                let _ = ready.send(Err(e));
+                self.wait_for_return()
+            }
             Err(e) => {
                 let _ = ready.send(Err(e));
                 return;
             }
         };
-        let _ = ready.send(Ok(()));
         while let Some((mut stream, mut pcm)) = opened {
             realtime::promote(&*pcm, &self.host.device());
             let left = no_alloc(|| serve(&mut *pcm, &mut stream, &mut self.mixer, &self.shared));
@@ -153,6 +162,9 @@ fn serve(pcm: &mut dyn PlaybackPcm, stream: &mut Stream, mixer: &mut Mixer, shar
                 let fed = feed(pcm, stream, mixer, shared);
                 if mixer.noted() {
                     shared.reporter_bell.ring();
+                }
+                if shared.anew.swap(false, Relaxed) {
+                    stream.fill = Fill::new(stream.format);
                 }
                 if fed == Ok(true) {
                     recovery.well();

@@ -4,7 +4,7 @@
 //! `mixer`, in the thread of `device`, takes from the ring what belongs to the turn that is live, and nothing
 //! else; `reporter` turns its notes into events and frees what was played.
 
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use self::feeder::Feeder;
-use super::capture::{join, spawn};
+use super::capture::{Absent, join, spawn};
 use super::recover::Health;
 use super::{AudioError, Bell, PlaybackHost};
 use crate::clock::Mono;
@@ -93,6 +93,8 @@ struct Shared {
     /// The device's rate, in Hz.
     rate: AtomicU32,
     starved: AtomicU64,
+    /// The fill level begins anew.
+    anew: AtomicBool,
     /// Nanoseconds.
     period: AtomicU64,
     fill: AtomicU64,
@@ -109,6 +111,7 @@ impl Shared {
             live: AtomicU64::new(0),
             rate: AtomicU32::new(0),
             starved: AtomicU64::new(0),
+            anew: AtomicBool::new(false),
             period: AtomicU64::new(0),
             fill: AtomicU64::new(0),
             queued: AtomicU64::new(0),
@@ -133,6 +136,28 @@ impl Playback {
         host: Box<dyn PlaybackHost>,
         settings: &PlaybackSettings,
     ) -> Result<(Playback, UnboundedReceiver<PlaybackEvent>), AudioError> {
+        let (playback, events, absent) = Self::threads(host, settings, false)?;
+        absent.map_or(Ok((playback, events)), Err)
+    }
+
+    /// As [`Playback::start`], for a device that may come later: where it cannot be opened, the first event is
+    /// [`PlaybackEvent::Lost`] with the reason, which is also returned, and it is tried again like one that was there before.
+    ///
+    /// # Errors
+    /// The system gives no thread.
+    pub fn start_waiting(
+        host: Box<dyn PlaybackHost>,
+        settings: &PlaybackSettings,
+    ) -> Result<Absent<Playback, PlaybackEvent>, AudioError> {
+        Self::threads(host, settings, true)
+    }
+
+    /// The threads, and why the device could not be opened.
+    fn threads(
+        host: Box<dyn PlaybackHost>,
+        settings: &PlaybackSettings,
+        wait: bool,
+    ) -> Result<Absent<Playback, PlaybackEvent>, AudioError> {
         let shared = Arc::new(Shared::new()?);
         let (events, receiver) = unbounded_channel();
         let (chunks, queue) = rtrb::RingBuffer::new(feeder::RING);
@@ -144,11 +169,16 @@ impl Playback {
         let mut playback = Playback { shared: shared.clone(), feeder, threads: vec![reporter] };
         let (ready, answer) = mpsc::sync_channel(1);
         let device = device::Device::new(host, settings.clone(), shared, mixer, events);
-        playback.threads.push(spawn("elio-speaker", move || device.run(ready))?);
+        playback.threads.push(spawn("elio-speaker", move || device.run(ready, wait))?);
         // The thread answers once; one that ended without an answer has panicked.
         let died = |_| AudioError::Thread { name: "elio-speaker", why: "it ended while it opened the device".into() };
-        answer.recv().map_err(died)??;
-        Ok((playback, receiver))
+        let absent = answer.recv().map_err(died)?.err();
+        Ok((playback, receiver, absent))
+    }
+
+    /// The machine was busier than it will be: the silence that is kept queued begins anew at its least.
+    pub fn settle(&self) {
+        self.shared.anew.store(true, Relaxed);
     }
 
     /// Begins a turn: from now on only its sound can play. One that still plays fades out and ends uncompleted.

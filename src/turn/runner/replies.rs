@@ -2,6 +2,7 @@
 //! said.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
@@ -12,13 +13,17 @@ use crate::audio::Frame;
 use crate::clock::Mono;
 use crate::config::WakeMode;
 use crate::stt::{Listener, SttError, Transcript};
+use crate::tts::{Pause, Utterance};
 use crate::turn::answer::{self, Job, Teller};
 use crate::turn::guess::{Guess, Meter};
 use crate::turn::hearing::TurnHearing;
-use crate::turn::ledger::Ledger;
+use crate::turn::ledger::{Ledger, Starting};
 use crate::turn::veto::Veto;
 use crate::turn::voice::TurnVoice;
 use crate::turn::{EndedBy, Endpointer, Finished, Hearing, Input, Phrase, Rules};
+
+/// Who has finished and waits for the engines is told so after this long: an answer that comes sooner needs no excuse.
+const PATIENCE: Duration = Duration::from_millis(400);
 
 impl Runner {
     pub(super) fn listen(&mut self, turn: u64, wake: Mono) {
@@ -77,6 +82,9 @@ impl Runner {
         ledger.instants.commit = Some(now);
         ledger.instants.speech_start = speech_start;
         ledger.instants.speech_end = speech_end;
+        if ledger.facts.starting {
+            ledger.starting = Some(Starting::Due(now + PATIENCE));
+        }
         let hearing = ledger.hearing.take();
         if let Some(guess) = ledger.guess.take() {
             ledger.facts.speculations += u32::from(guess.asked());
@@ -145,6 +153,18 @@ impl Runner {
         let teller = Teller { turn: ledger.turn, task, news: self.news.clone() };
         self.tasks.spawn(answer::answer(job, self.stages.clone(), teller));
         Some(task)
+    }
+
+    /// Tells the person that Elio is still starting, where that is so and due.
+    pub(super) fn say_starting(&mut self) {
+        let (now, starting) = (self.now(), self.starting());
+        let Some(ledger) = self.current.as_mut() else { return };
+        let Some(line) = ledger.starting_line(now).filter(|_| starting) else { return };
+        let (text, language) = (Phrase::Starting.text(ledger.language).to_owned(), ledger.language);
+        let cancel = ledger.answering.clone();
+        let utterance = Utterance { text, language, first: true, pause: Pause::None, cancel };
+        let answer = ledger.voice.clone();
+        self.tasks.spawn(answer::say_starting(line, answer, utterance, self.stages.clone()));
     }
 
     pub(super) fn say(&mut self, turn: u64, phrase: Phrase) {
