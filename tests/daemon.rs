@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 use common::{SimProcess, elio, json, output, repository};
 use serde_json::Value;
 
-use elio::daemon::milestone::{READY_ID, WARM_ID};
+use elio::daemon::milestone::{FAULT_ID, READY_ID, WARM_ID};
 
 const KEY: &str = "sk-test-a-key-that-must-not-leak";
 
@@ -43,6 +43,13 @@ impl Speaker {
 
     /// Starts it and waits until it is ready.
     fn begin(prepare: impl FnOnce(&Path), change: impl FnOnce(String) -> String) -> Self {
+        let speaker = Self::begin_as("run", prepare, change);
+        speaker.wait_until_told("READY=1");
+        speaker
+    }
+
+    /// Starts `elio` with this subcommand.
+    fn begin_as(subcommand: &str, prepare: impl FnOnce(&Path), change: impl FnOnce(String) -> String) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let path = |name: &str| dir.path().join(name);
         std::fs::create_dir_all(path("journal")).unwrap();
@@ -66,7 +73,7 @@ impl Speaker {
             .arg(repository().join("tests/common/journald.sh"))
             .arg(path("journal"))
             .arg(env!("CARGO_BIN_EXE_elio"))
-            .args(["run", "--config"])
+            .args([subcommand, "--config"])
             .arg(path("elio.toml"))
             .env("ANTHROPIC_API_KEY", KEY)
             .env("NOTIFY_SOCKET", path("notify.sock"))
@@ -74,9 +81,7 @@ impl Speaker {
             .stdin(Stdio::null())
             .spawn()
             .expect("unshare (util-linux) starts");
-        let speaker = Speaker { child, dir, told, sim: Some(sim) };
-        speaker.wait_until_told("READY=1");
-        speaker
+        Speaker { child, dir, told, sim: Some(sim) }
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -389,4 +394,23 @@ fn a_model_that_cannot_be_loaded_ends_it_with_the_code_that_systemd_does_not_try
     assert!(speaker.told.lock().unwrap().iter().any(|told| told.starts_with("STATUS=fault: model file")));
     let outcome = &records(&speaker, 1)[0]["ELIO_OUTCOME"];
     assert!(["interrupted", "failed:stt"].iter().any(|of| outcome == of), "{outcome}");
+}
+
+#[test]
+fn a_service_that_has_given_up_says_so_without_led_card_or_a_right_configuration() {
+    if !can_run_journald() {
+        return;
+    }
+    let broken = |configuration: String| {
+        let led = "[wake]\nled = { chip = \"gpiochip99\", line = 3 }\n";
+        configuration.replace("device = \"null\"", "device = \"hw:CARD=Nowhere\"").replace("[stt]", "[stt]\ngpu = 7")
+            + led
+    };
+    let mut speaker = Speaker::begin_as("fault", |_| {}, broken);
+    let entry = speaker.journal(&[&format!("MESSAGE_ID={FAULT_ID}")], 1).remove(0);
+    assert!(entry["MESSAGE"].as_str().unwrap().contains("journalctl -u elio"), "{entry}");
+    speaker.wait_until_logged("hw:CARD=Nowhere");
+    assert!(speaker.child.try_wait().unwrap().is_none(), "it stays until it is stopped");
+    speaker.signal(rustix::process::Signal::TERM);
+    assert_eq!(speaker.end(), Some(0));
 }

@@ -6,6 +6,7 @@ mod check;
 mod control;
 mod demo;
 mod exit;
+mod fault;
 mod latency;
 mod logging;
 mod manual;
@@ -111,6 +112,8 @@ enum Command {
     Check(check::CheckArgs),
     /// What the records of many turns come to: percentiles of every stage, outcomes, the longest waits
     Latency(latency::LatencyArgs),
+    /// Show that the speaker has given up: blink, say so once, stay (what the systemd service starts then)
+    Fault(fault::FaultArgs),
     /// Serve the simulated Claude API
     Sim(sim::SimArgs),
     /// Press the wake button of the running speaker
@@ -164,6 +167,7 @@ pub fn main() -> ExitCode {
         Command::Split(args) => split::run(args, &cli.global),
         Command::Check(args) => check::run(args, &cli.global),
         Command::Latency(args) => latency::run(args, &cli.global),
+        Command::Fault(args) => fault::run(args, &cli.global),
         Command::Sim(args) => sim::run(args, &cli.global),
         Command::Press(args) => control::press(args, &cli.global),
         Command::Release(args) => control::run(control::Request::Release, args, &cli.global),

@@ -74,6 +74,13 @@ pub fn load(options: &LoadOptions) -> Result<Loaded, Faults> {
     load_from(options, Path::new(DEFAULT_FILE))
 }
 
+/// What can be read of a configuration that has faults: a bad value counts as not given. For whoever only has to tell a
+/// person that something is wrong.
+pub fn load_what_is_right(options: &LoadOptions) -> Config {
+    let Gathered { given, faults, .. } = source::gather(options, Path::new(DEFAULT_FILE), &known());
+    schema::read(&mut Reader::new(&given, faults))
+}
+
 fn load_from(options: &LoadOptions, default_file: &Path) -> Result<Loaded, Faults> {
     let Gathered { given, faults, files, tried } = source::gather(options, default_file, &known());
     let mut reader = Reader::new(&given, faults);
@@ -140,6 +147,19 @@ mod tests {
         let both = load_from(&LoadOptions::default(), &usual).unwrap();
         assert!(both.config.stt.gpu);
         assert_eq!(both.files, [usual, drop_in]);
+    }
+
+    #[test]
+    fn of_a_bad_file_what_is_right_can_be_had() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("elio.toml");
+        let options = LoadOptions { file: Some(file.clone()), ..LoadOptions::default() };
+        std::fs::write(&file, "stt.gpu = 7\nlanguage.speak = \"fr\"\nnonsense = 1").unwrap();
+        assert!(load(&options).is_err());
+        let config = load_what_is_right(&options);
+        assert_eq!((config.stt.gpu, config.language.speak), (Config::default().stt.gpu, Language::Fr));
+        std::fs::write(&file, "[[[").unwrap();
+        assert_eq!(load_what_is_right(&options), Config::default());
     }
 
     #[test]

@@ -152,3 +152,119 @@ impl Speak for LateVoice {
         self.engine.now().map_or_else(Pace::default, |engine| engine.pace(language))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::clock::Mono;
+    use crate::config::Config;
+
+    struct Ear;
+
+    impl Transcribe for Ear {
+        fn transcribe(&self, clip: Clip, _: CancellationToken) -> BoxFuture<'static, Result<Transcript, SttError>> {
+            let (text, finished) = (format!("{} samples", clip.samples.len()), Mono::from_nanos(1));
+            let (language, audio, compute) = (Language::Fr, Duration::ZERO, Duration::ZERO);
+            Box::pin(async move { Ok(Transcript { text, language, compute, audio, audio_ctx: 0, finished }) })
+        }
+
+        fn name(&self) -> &str {
+            "ear"
+        }
+
+        fn partials(&self) -> Partials {
+            Partials::Pauses
+        }
+    }
+
+    struct Mouth;
+
+    impl Speak for Mouth {
+        fn speak(&self, utterance: Utterance) -> BoxFuture<'static, Result<Spoken, TtsError>> {
+            Box::pin(async move { Ok(spoken(&utterance.text)) })
+        }
+    }
+
+    fn spoken(voice: &str) -> Spoken {
+        let then = Mono::from_nanos(1);
+        Spoken {
+            samples: vec![0.1; 100],
+            rate: 16_000,
+            lead_silence: Duration::ZERO,
+            first_pcm: then,
+            done: then,
+            voice: voice.to_owned(),
+            fallback: false,
+            cached: false,
+        }
+    }
+
+    fn clip() -> Clip {
+        Clip { samples: vec![0.0; 7], language: None }
+    }
+
+    fn utterance(text: &str, cancel: &CancellationToken) -> Utterance {
+        Utterance { text: text.into(), language: Language::En, first: true, pause: Pause::None, cancel: cancel.clone() }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_asked_before_an_engine_is_there_is_answered_when_it_is() {
+        let (slot, engine) = late();
+        let ear = LateEar::new(engine, "whisper");
+        assert_eq!((ear.name(), ear.partials()), ("whisper", Partials::Off));
+        let early = tokio::spawn(ear.transcribe(clip(), CancellationToken::new()));
+        tokio::time::sleep(Duration::from_secs(300)).await;
+        assert!(!early.is_finished());
+        slot.fill(Arc::new(Ear));
+        assert_eq!(early.await.unwrap().unwrap().text, "7 samples");
+        drop(slot);
+        assert_eq!(ear.partials(), Partials::Pauses);
+        assert!(ear.transcribe(clip(), CancellationToken::new()).await.is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_turn_that_is_given_up_waits_no_longer_and_an_engine_that_never_comes_is_a_fault() {
+        let (slot, engine) = late();
+        let ear = LateEar::new(engine, "whisper");
+        let cancel = CancellationToken::new();
+        let early = tokio::spawn(ear.transcribe(clip(), cancel.clone()));
+        tokio::task::yield_now().await;
+        cancel.cancel();
+        assert!(matches!(early.await.unwrap(), Err(SttError::Cancelled)));
+        let early = tokio::spawn(ear.transcribe(clip(), CancellationToken::new()));
+        drop(slot);
+        assert!(matches!(early.await.unwrap(), Err(SttError::Gone)));
+        assert!(matches!(ear.transcribe(clip(), CancellationToken::new()).await, Err(SttError::Gone)));
+    }
+
+    #[tokio::test]
+    async fn a_line_comes_from_the_disk_then_by_espeak_and_an_answer_waits_for_its_voice() {
+        let dir = tempfile::tempdir().unwrap();
+        let settings = Config::default().tts;
+        let kept = Arc::new(KeptLines::of(dir.path(), &settings, &[]));
+        let (slot, engine) = late();
+        let nowhere = TtsSettings { espeak: "/nowhere".into(), ..settings.clone() };
+        let (voice, mute) =
+            (LateVoice::new(engine.clone(), kept.clone(), settings), LateVoice::new(engine, kept.clone(), nowhere));
+        let cancel = CancellationToken::new();
+        let line = Phrase::Starting.text(Language::En);
+        let by_espeak = voice.speak(utterance(line, &cancel)).await.unwrap();
+        assert!(by_espeak.fallback && by_espeak.samples.len() > 10_000);
+        kept.write(Language::En, line, &spoken("last time")).unwrap();
+        assert_eq!(mute.speak(utterance(line, &cancel)).await.unwrap().voice, "last time");
+
+        let answer = tokio::spawn(mute.speak(utterance("It is noon.", &cancel)));
+        let other = tokio::spawn(mute.speak(utterance(Phrase::Offline.text(Language::En), &cancel)));
+        let given_up = CancellationToken::new();
+        let dropped = tokio::spawn(mute.speak(utterance("It is one.", &given_up)));
+        given_up.cancel();
+        assert!(matches!(dropped.await.unwrap(), Err(TtsError::Cancelled)));
+        slot.fill(Arc::new(Mouth));
+        assert_eq!(answer.await.unwrap().unwrap().voice, "It is noon.");
+        assert_eq!(other.await.unwrap().unwrap().voice, Phrase::Offline.text(Language::En));
+        drop(slot);
+        assert_eq!(mute.speak(utterance(line, &cancel)).await.unwrap().voice, line, "the voice itself, from now on");
+    }
+}
