@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup build demo test check bench bench-instructions bench-models bench-peers models-demo deb install uninstall clean
+.PHONY: help setup build demo test check bench bench-instructions bench-models bench-peers models-demo deb device-test install uninstall clean
 
 # Rust as rustup puts it, also in a shell that has not read its profile.
 export PATH := $(PATH):$(or $(CARGO_HOME),$(HOME)/.cargo)/bin
@@ -74,6 +74,9 @@ models-demo: build ## Train the demo's models anew (two hours; ARGS="--install" 
 
 deb: setup build ## Make the Debian package of this machine's architecture (target/debian/)
 	@.ci/deb
+
+device-test: deb ## Boot a whole device in User-Mode Linux and test the package on it (scenarios in ARGS="press-mode")
+	@tests/device/run $(ARGS)
 
 install: ## Install what make build made, for every user (PREFIX, DESTDIR); as root
 	@test -x target/release/elio || { echo "install: nothing is built yet: make setup build" >&2; exit 1; }

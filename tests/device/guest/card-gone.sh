@@ -1,0 +1,18 @@
+# The sound card is unbound from its driver while Elio has it open, and bound again.
+driver=/sys/bus/platform/drivers/snd_aloop
+pid=$(systemctl show -P MainPID elio)
+echo snd_aloop.0 >$driver/unbind
+gone() { status '.microphone + .speaker' | grep -q "not there"; }
+wait_for 15 "the missing card in the status" gone
+press
+sleep 0.2
+release
+sleep 2
+begun=$(now)
+echo snd_aloop.0 >$driver/bind
+back() { ! gone && state_is idle; }
+wait_for 20 "the card's return" back
+say "heard again $(since "$begun") s after the card came back"
+[ "$(systemctl show -P MainPID elio)" = "$pid" ] || fail "the daemon was restarted"
+turn en-lights
+answered

@@ -1,0 +1,3 @@
+# The other language, in one turn.
+turn fr-weather
+answered

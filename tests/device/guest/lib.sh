@@ -1,0 +1,85 @@
+# What the scenarios share. Each runs in a shell of its own with `set -eu`; a line that fails fails the scenario.
+set -eu
+export LC_ALL=C.UTF-8 SYSTEMD_PAGER= SYSTEMD_COLORS=0
+SHARE=/share
+RECORD_ID=6f0e9c1b8d5a4f3e9a7c2d4b1e8f6035
+QUESTIONS=/usr/share/elio/models/demo/questions
+GPIO=/sys/kernel/config/gpio-sim/board
+
+fail() {
+    echo "FAIL: $*"
+    exit 1
+}
+say() { echo "    $*"; }
+
+# Seconds with a fraction since the boot, which no step of the wall clock moves.
+now() { cut -d' ' -f1 /proc/uptime; }
+since() { awk -v a="$1" -v b="$(now)" 'BEGIN { printf "%.2f", b - a }'; }
+
+wait_for() { # SECONDS WHAT COMMAND...: until the command succeeds
+    local limit=$1 what=$2 begun
+    shift 2
+    begun=$(now)
+    until "$@" >/dev/null 2>&1; do
+        if awk -v a="$begun" -v b="$(now)" -v l="$limit" 'BEGIN { exit !(b - a > l) }'; then
+            fail "$what: not within $limit s"
+        fi
+        sleep 0.1
+    done
+}
+
+# --- the lines of the board
+
+line_file() { # LINE NAME: a file of the simulated line
+    local chip
+    chip=$(cat $GPIO/bank0/chip_name)
+    echo "/sys/devices/platform/$(cat $GPIO/dev_name)/$chip/sim_gpio$1/$2"
+}
+pull() { echo "pull-$2" >"$(line_file "$1" pull)"; }
+press() { pull 0 up; }
+release() { pull 0 down; }
+led() { cat "$(line_file 1 value)"; }
+led_is() { [ "$(led)" = "$1" ]; }
+mute() { pull 2 "$1"; }
+
+# --- the daemon, and what it wrote
+
+status() { elio status --json | jq -r "$1"; }
+status_is() { [ "$(status "$1")" = "$2" ]; }
+state_is() { [ "$(status .state)" = "$1" ]; }
+warm() { [ "$(status .state)" = idle ]; }
+records() { journalctl --all -o json MESSAGE_ID=$RECORD_ID "$@"; }
+count() { records | wc -l; }
+has_records() { [ "$(count)" -ge "$1" ]; }
+last() { records | tail -n 1 | jq -r .MESSAGE; }
+entry_with() { journalctl -u elio -o json "$@" | grep -q .; }
+restarts() { systemctl show -P NRestarts elio; }
+
+# --- speech
+
+speak() { aplay -q -D plughw:Loopback,0,0 "$SHARE/sounds/$1.wav"; }
+
+record_start() { # NAME: what leaves the speaker, from now on
+    arecord -q -t raw -D plughw:Loopback,0,1 -f S16_LE -r 16000 -c 1 "$SHARE/out/$1.raw" &
+    RECORDER=$!
+}
+record_stop() {
+    kill $RECORDER
+    wait $RECORDER || true
+}
+
+# One turn in press mode: press, the question of a sound file, the answer. Its record is what `last` prints.
+turn() { # SOUND
+    local before
+    before=$(count)
+    press
+    sleep 0.2
+    release
+    speak "$1"
+    wait_for 40 "the record of a turn" has_records $((before + 1))
+    wait_for 40 "idle after a turn" state_is idle
+}
+answered() {
+    last | jq -e '.outcome == "answered"' >/dev/null || fail "outcome $(last | jq -r .outcome): $(last)"
+    last | jq -r '"    turn: end of speech to sound \(.total_perceived_ms | round) ms, stt \(.stt_ms | round), ttft \(.llm_ttft_ms | round), voice \(.tts_ttfb_ms | round)"'
+}
