@@ -103,7 +103,8 @@ impl Speaker {
     #[track_caller]
     fn wait_until_warm(&self) {
         let end = Instant::now() + Duration::from_secs(60);
-        while self.ask("status")["warm_ms"].is_null() {
+        let starting = |status: Value| status["warm_ms"].is_null() || status["state"] == "starting";
+        while starting(self.ask("status")) {
             assert!(Instant::now() < end, "it never becomes warm: {:?}", self.told.lock().unwrap());
             std::thread::sleep(Duration::from_millis(50));
         }
@@ -383,17 +384,14 @@ fn a_model_that_cannot_be_loaded_ends_it_with_the_code_that_systemd_does_not_try
         let dir = configuration.split("state_dir = \"").nth(1).unwrap().split("/state\"").next().unwrap().to_owned();
         let model = std::fs::read(repository().join("models/demo/whisper-demo-q5_1.bin")).unwrap();
         let mut bad = model[..model.len() / 2].to_vec();
-        bad.resize(model.len(), 0xff);
+        bad.resize(model.len(), 0);
         let path = Path::new(&dir).join("broken.bin");
         std::fs::write(&path, bad).unwrap();
         configuration.replace("\"whisper-demo\"", &format!("{:?}", path.display().to_string()))
     };
     let mut speaker = Speaker::begin(|_| {}, broken);
-    speaker.ask("press");
     assert_eq!(speaker.end(), Some(78));
     assert!(speaker.told.lock().unwrap().iter().any(|told| told.starts_with("STATUS=fault: model file")));
-    let outcome = &records(&speaker, 1)[0]["ELIO_OUTCOME"];
-    assert!(["interrupted", "failed:stt"].iter().any(|of| outcome == of), "{outcome}");
 }
 
 #[test]

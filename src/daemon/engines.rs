@@ -10,7 +10,7 @@ use super::late::{Late, Slot, late};
 use crate::audio::Vad;
 use crate::claude::{ApiKey, Claude, ClaudeError, Prefix};
 use crate::clock::Mono;
-use crate::config::{Config, Language, TtsSettings};
+use crate::config::{Config, Language, Provider, TtsSettings};
 use crate::models::{ModelError, Models, TurnModel, VoiceModel, WhisperModel};
 use crate::prosody::{self, Prosody, ProsodyError, SmartTurn};
 use crate::stt::{SttError, Transcribe, Whisper};
@@ -280,14 +280,15 @@ pub fn lock_memory() {
 }
 
 /// As [`lock_memory`], for what will be loaded later: before the sound devices run, since locking what is loaded holds up
-/// whoever asks for memory meanwhile. False where the limit is a number: every allocation beyond it would then fail, so
-/// what is there is to be locked when all is loaded.
-pub(super) fn lock_future_memory() -> bool {
+/// whoever asks for memory meanwhile. False where that cannot be, so that what is there is to be locked when all is loaded:
+/// with a limit that is a number every allocation beyond it would fail, and a GPU's driver maps far more than it uses.
+pub(super) fn lock_future_memory(config: &Config) -> bool {
     let unlimited = rustix::process::getrlimit(rustix::process::Resource::Memlock).current.is_none();
-    if unlimited {
+    let gpu = (config.stt.gpu && cfg!(feature = "cuda")) || config.tts.provider != Provider::Cpu;
+    if unlimited && !gpu {
         lock(MlockAllFlags::CURRENT | MlockAllFlags::FUTURE | MlockAllFlags::ONFAULT);
     }
-    unlimited
+    unlimited && !gpu
 }
 
 fn lock(flags: MlockAllFlags) {

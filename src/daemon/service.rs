@@ -100,7 +100,7 @@ pub async fn run(config: Config, options: ServiceOptions) -> Result<(), ServiceE
         lines = wake_lines(&config, &helpers, &wake_events, &notifier) => lines?,
         () = signals.again() => return Ok(()),
     };
-    let locked = lock_future_memory();
+    let locked = lock_future_memory(&config);
     let microphone = Box::new(AlsaCaptureHost::new(&config.capture));
     let (capture, heard, no_microphone) = Capture::start_waiting(microphone, &config.capture, Vad::default())?;
     let speaker = Box::new(AlsaPlaybackHost::new(&config.playback));

@@ -164,6 +164,15 @@ fn a_device_that_is_not_there_at_the_start_is_an_error() {
 }
 
 #[test]
+fn a_device_that_is_waited_for_is_heard_when_it_comes() {
+    let host = FakeHost::new([None, Some(Script::new([P; 4]))]);
+    let (_capture, mut events, absent) = Capture::start_waiting(host, &capture_settings(), Vad::default()).unwrap();
+    assert!(absent.is_some());
+    let told: Vec<CaptureEvent> = (0..3).filter_map(|_| events.blocking_recv()).collect();
+    assert!(matches!(told[..], [CaptureEvent::Lost(_), CaptureEvent::Returned, CaptureEvent::Frame(_)]), "{told:?}");
+}
+
+#[test]
 fn a_device_of_another_format_is_heard_at_sixteen_kilohertz_in_its_own_time() {
     let format =
         Format { rate: 48_000, channels: 2, sample: Sample::S24Packed, period: 480, buffer: 1440, target: 1440 };

@@ -315,6 +315,11 @@ fn a_device_that_runs_dry_keeps_a_period_more_queued_from_then_on() {
     script.then([Step::XrunAtWait(0), Step::XrunAtWait(0), P]);
     script.settle();
     assert_eq!(playback.stats().fill, Duration::from_millis(40));
+    // All that was while the models were loaded.
+    playback.settle();
+    script.then([P, P]);
+    script.settle();
+    assert_eq!(playback.stats().fill, Duration::from_millis(20));
 }
 
 #[test]
@@ -408,6 +413,16 @@ fn an_unplugged_speaker_ends_its_turns_and_speaks_again_when_it_returns() {
 fn a_speaker_that_is_not_there_at_the_start_is_an_error() {
     let error = Playback::start(FakeHost::new([None]), &playback_settings()).unwrap_err();
     assert!(error.to_string().contains("`fake`"), "{error}");
+}
+
+#[test]
+fn a_speaker_that_is_waited_for_is_used_when_it_comes() {
+    let host = FakeHost::new([None, Some(Script::new([P]))]);
+    let (playback, mut events, absent) = Playback::start_waiting(host, &playback_settings()).unwrap();
+    assert!(absent.is_some() && !playback.stats().present);
+    let told: Vec<PlaybackEvent> = (0..2).filter_map(|_| events.blocking_recv()).collect();
+    assert!(matches!(told[..], [PlaybackEvent::Lost(_), PlaybackEvent::Returned]), "{told:?}");
+    assert!(playback.stats().present);
 }
 
 /// What the record says is checked against what left the speaker.

@@ -159,7 +159,8 @@ impl Runner {
     pub(super) fn say_starting(&mut self) {
         let (now, starting) = (self.now(), self.starting());
         let Some(ledger) = self.current.as_mut() else { return };
-        let Some(line) = ledger.starting_line(now).filter(|_| starting) else { return };
+        let waits = starting && !ledger.voice.begun();
+        let Some(line) = ledger.starting_line(now).filter(|_| waits) else { return };
         let (text, language) = (Phrase::Starting.text(ledger.language).to_owned(), ledger.language);
         let cancel = ledger.answering.clone();
         let utterance = Utterance { text, language, first: true, pause: Pause::None, cancel };
