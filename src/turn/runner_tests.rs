@@ -74,7 +74,7 @@ impl Transcribe for Fakes {
         let clock = self.clock.clone();
         let heard = match &*self.hears.lock().unwrap() {
             Ok(text) => Ok((*text).to_owned()),
-            Err(_) => Err(SttError::Gone),
+            Err(_) => Err(SttError::Inference("no memory".to_owned())),
         };
         Box::pin(async move {
             tokio::time::sleep(takes).await;
@@ -833,7 +833,7 @@ async fn the_answer_waits_for_the_end_of_the_line_and_a_quick_one_needs_no_line(
     assert_eq!(*rig.visible.borrow(), Visible::Starting);
     rig.question().await;
     rig.report().await;
-    assert_eq!(rig.said().first().map(String::as_str), Some("Il est midi."), "50 ms are no wait");
+    assert!(!rig.said().iter().any(|text| text.starts_with("One moment")), "50 ms are no wait");
 
     *rig.fakes.hearing.lock().unwrap() = Duration::from_millis(600);
     rig.question().await;
