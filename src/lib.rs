@@ -20,7 +20,7 @@
 //! * [`latency`]: instants, the record, and its ways out (journal, JSON, spool).
 //! * [`daemon`]: what `elio run` starts and stops: sd_notify, watchdog, signals, control socket.
 //! * `onnx`: ONNX Runtime, for the rooms with networks of their own.
-//! * [`models`]: the manifest, and verification against it.
+//! * [`models`]: the manifest; finding, opening, verifying and fetching what it names.
 //! * [`sim`]: the simulated Claude API, for the demo, the benches and the tests.
 //! * [`bench`]: many turns on recorded speech, and what each stage took; false cut-offs; comparison and picture.
 

@@ -10,6 +10,7 @@ mod fault;
 mod latency;
 mod logging;
 mod manual;
+mod models;
 mod run;
 mod say;
 mod share;
@@ -114,6 +115,8 @@ enum Command {
     Latency(latency::LatencyArgs),
     /// Show that the speaker has given up: blink, say so once, stay (what the systemd service starts then)
     Fault(fault::FaultArgs),
+    /// Get the models, check them, and list them
+    Models(models::ModelsArgs),
     /// Serve the simulated Claude API
     Sim(sim::SimArgs),
     /// Press the wake button of the running speaker
@@ -134,15 +137,23 @@ impl Cli {
     fn grammar() -> clap::Command {
         let set = Cli::command().get_arguments().find(|arg| arg.get_id() == "set").cloned();
         let set = set.unwrap_or_else(|| Arg::new("set").long("set").action(ArgAction::Append));
-        Cli::command().mut_subcommands(|command| command.arg(set.clone()))
+        Cli::command().mut_subcommands(|command| with_set(command, &set))
     }
 
     fn read(matches: &clap::ArgMatches) -> Result<Cli, clap::Error> {
         let mut cli = Cli::from_arg_matches(matches)?;
-        let after = matches.subcommand().and_then(|(_, sub)| sub.get_many::<String>("set"));
-        cli.global.set.extend(after.into_iter().flatten().cloned());
+        let mut matches = matches;
+        while let Some((_, sub)) = matches.subcommand() {
+            cli.global.set.extend(sub.get_many::<String>("set").into_iter().flatten().cloned());
+            matches = sub;
+        }
         Ok(cli)
     }
+}
+
+/// Adds `--set` to a subcommand and to those under it.
+fn with_set(command: clap::Command, set: &Arg) -> clap::Command {
+    command.arg(set.clone()).mut_subcommands(|command| with_set(command, set))
 }
 
 /// Parses the arguments, runs the subcommand, prints the one line of a failure, and gives the exit code.
@@ -168,6 +179,7 @@ pub fn main() -> ExitCode {
         Command::Check(args) => check::run(args, &cli.global),
         Command::Latency(args) => latency::run(args, &cli.global),
         Command::Fault(args) => fault::run(args, &cli.global),
+        Command::Models(args) => models::run(args, &cli.global),
         Command::Sim(args) => sim::run(args, &cli.global),
         Command::Press(args) => control::press(args, &cli.global),
         Command::Release(args) => control::run(control::Request::Release, args, &cli.global),
@@ -203,6 +215,9 @@ mod tests {
         let cli = Cli::read(&Cli::grammar().try_get_matches_from(line).unwrap()).unwrap();
         assert_eq!(cli.global.set, ["a=1", "b=2", "a=3"]);
         assert!(cli.global.json && cli.global.verbose == 1);
+        let line = ["elio", "models", "--set", "a=1", "list", "--set", "b=2", "--json"];
+        let cli = Cli::read(&Cli::grammar().try_get_matches_from(line).unwrap()).unwrap();
+        assert_eq!((cli.global.set, cli.global.json), (vec!["a=1".to_owned(), "b=2".to_owned()], true));
     }
 
     #[test]

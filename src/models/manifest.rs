@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 
+use super::Algorithm;
 use crate::config::Language;
 
 /// Every model of a manifest.
@@ -74,19 +75,57 @@ pub enum VoiceKind {
 }
 
 /// One file of a model.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FileEntry {
     /// Its name in the folders of models.
     pub file: String,
-    /// Where it is downloaded from; none: it comes with Elio.
+    /// Where it is downloaded from, over HTTPS; none: it comes with Elio.
     pub url: Option<String>,
-    /// Bytes; none: not pinned.
+    /// Bytes; none: nobody publishes it.
     pub size: Option<u64>,
-    /// SHA-256 in lower-case hexadecimal; none: not pinned.
+    /// SHA-256 in lower-case hexadecimal. Where there is none, the first download is pinned on the device.
     pub sha256: Option<String>,
-    /// Where the hash was read, or why there is none.
+    /// SHA-1 in lower-case hexadecimal.
+    pub sha1: Option<String>,
+    /// MD5 in lower-case hexadecimal.
+    pub md5: Option<String>,
+    /// Where size and hashes were read, or why there are none.
     pub verify: Option<String>,
+}
+
+impl FileEntry {
+    /// The hashes that are given, strongest first.
+    pub fn hashes(&self) -> impl Iterator<Item = (Algorithm, &str)> {
+        let all = [(Algorithm::Sha256, &self.sha256), (Algorithm::Sha1, &self.sha1), (Algorithm::Md5, &self.md5)];
+        all.into_iter().filter_map(|(algorithm, hash)| Some((algorithm, hash.as_deref()?)))
+    }
+
+    fn check(&self) -> Result<(), String> {
+        let file = &self.file;
+        if file.contains('/') {
+            return Err(format!("{file}: a file name, not a path"));
+        }
+        for (algorithm, hash) in self.hashes() {
+            let digits = algorithm.digits();
+            if !(hash.len() == digits && hash.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))) {
+                let key = algorithm.name().to_lowercase().replace('-', "");
+                return Err(format!("{file}: {key} is {digits} lower-case hexadecimal digits"));
+            }
+        }
+        let hashed = self.hashes().next().is_some();
+        if self.size.is_some() != hashed {
+            return Err(format!("{file}: size and a hash are given together or not at all"));
+        }
+        if self.verify.is_none() && (!hashed || self.url.is_some()) {
+            let why = if hashed { "says where the hash was read" } else { "says why there is no hash" };
+            return Err(format!("{file}: `verify` {why}"));
+        }
+        if self.url.as_ref().is_some_and(|url| !url.starts_with("https://")) {
+            return Err(format!("{file}: url begins with https://"));
+        }
+        Ok(())
+    }
 }
 
 impl Manifest {
@@ -127,22 +166,7 @@ impl Entry {
             Kind::Vad if files.len() != 1 => return Err("a VAD model has one file".into()),
             _ => {}
         }
-        for file in &self.files {
-            if file.file.contains('/') {
-                return Err(format!("{}: a file name, not a path", file.file));
-            }
-            if let Some(hash) = &file.sha256
-                && !(hash.len() == 64 && hash.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')))
-            {
-                return Err(format!("{}: sha256 is 64 lower-case hexadecimal digits", file.file));
-            }
-            if file.size.is_none() != file.sha256.is_none() {
-                return Err(format!("{}: size and sha256 are given together or not at all", file.file));
-            }
-            if file.sha256.is_none() && file.verify.is_none() {
-                return Err(format!("{}: without a hash, `verify` says why", file.file));
-            }
-        }
+        self.files.iter().try_for_each(FileEntry::check)?;
         Ok(())
     }
 }
@@ -170,8 +194,14 @@ mod tests {
         for (text, want) in [
             (format!("{WHISPER}{file}{WHISPER}{file}"), "model w: the name stands twice"),
             (format!("{WHISPER}[[model.file]]\nfile='a/b'\nverify='none'\n"), "model w: a/b: a file name, not a path"),
-            (format!("{WHISPER}[[model.file]]\nfile='b'\n"), "model w: b: without a hash, `verify` says why"),
-            (format!("{WHISPER}[[model.file]]\nfile='b'\nsize=1\n"), "model w: b: size and sha256"),
+            (format!("{WHISPER}[[model.file]]\nfile='b'\n"), "model w: b: `verify` says why there is no hash"),
+            (format!("{WHISPER}[[model.file]]\nfile='b'\nmd5='00'\n"), "model w: b: md5 is 32"),
+            (format!("{WHISPER}{file}url='http://h/w.bin'\n"), "model w: w.bin: url begins with https://"),
+            (
+                format!("{WHISPER}[[model.file]]\nfile='b'\nurl='https://h/b'\nsize=1\nsha1='{}'\n", "0".repeat(40)),
+                "model w: b: `verify` says where the hash was read",
+            ),
+            (format!("{WHISPER}[[model.file]]\nfile='b'\nsize=1\n"), "model w: b: size and a hash"),
             (format!("{WHISPER}[[model.file]]\nfile='b'\nsize=1\nsha256='AB'\n"), "model w: b: sha256 is 64"),
             (format!("{WHISPER}{file}{file}"), "model w: Whisper has one file"),
             (format!("{}{file}{file}", WHISPER.replace("whisper", "turn")), "model w: a turn model has one file"),
