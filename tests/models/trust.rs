@@ -1,6 +1,7 @@
 //! Trust on first use: what nobody publishes a SHA-256 of is pinned when it comes first, and compared ever after.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
@@ -59,6 +60,11 @@ async fn what_was_put_there_by_hand_is_pinned_as_it_is() {
     assert_eq!((files[0].did, files[0].first, server.seen().len()), (Did::PinnedAsItWas, true, 0));
     assert_eq!(house.read("turn.onnx").unwrap(), OLD);
     assert!(house.models.verify(house.entry("turn"))[0].checked.as_ref().unwrap().pinned);
+
+    let place = house.dir().join("turn.onnx");
+    fs::set_permissions(&place, fs::Permissions::from_mode(0o600)).unwrap();
+    house.fetch("turn", &fetcher(&server)).await.unwrap();
+    assert_eq!(fs::metadata(&place).unwrap().permissions().mode() & 0o777, 0o644, "the service may read it");
 }
 
 /// A network that wants a login answers every address with its page.

@@ -68,9 +68,14 @@ pub(super) fn distrust(error: &reqwest::Error) -> Option<String> {
     };
     let mut cause: Option<&(dyn Error + 'static)> = error.source();
     while let Some(error) = cause {
-        // An I/O error's source is not the error in it, but that one's source.
-        let inner = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-        let certificate = refused(error).or_else(|| inner.and_then(|inner| refused(inner)));
+        // An I/O error's source is not the error in it, but that one's source; and there may be one in another.
+        let mut inner = Some(error);
+        let mut certificate = None;
+        while let Some(error) = inner.filter(|_| certificate.is_none()) {
+            certificate = refused(error);
+            let wrapped = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+            inner = wrapped.map(|error| error as &(dyn Error + 'static));
+        }
         if let Some(certificate) = certificate {
             return Some(match certificate {
                 CertificateError::UnknownIssuer | CertificateError::BadSignature => {

@@ -183,6 +183,10 @@ impl Fetcher {
                 Did::Fetched => store.install(&file.file)?,
                 _ => store.place(&file.file),
             };
+            if did == Did::Kept {
+                // A copy made by hand may be nobody else's to read; where it is not ours, its owner has seen to that.
+                let _ = File::open(&path).and_then(|file| readable(&file));
+            }
             Part::forget(&store.part(&file.file));
             if did == Did::Kept && first && checked.published.is_empty() {
                 did = Did::PinnedAsItWas;
