@@ -19,6 +19,7 @@
 //! * [`turn`]: the state machine of a turn, pure, with time injected; and the runner that moves sound and words for it.
 //! * [`latency`]: instants, the record, and its ways out (journal, JSON, spool).
 //! * [`daemon`]: what `elio run` starts and stops: sd_notify, watchdog, signals, control socket.
+//! * [`doctor`]: every check a technician would do, each with its finding in numbers and its mend.
 //! * `onnx`: ONNX Runtime, for the rooms with networks of their own.
 //! * [`models`]: the manifest; finding, opening, verifying and fetching what it names.
 //! * [`sim`]: the simulated Claude API, for the demo, the benches and the tests.
@@ -32,6 +33,7 @@ pub mod clock;
 pub mod config;
 pub mod cpu;
 pub mod daemon;
+pub mod doctor;
 pub mod latency;
 pub mod models;
 mod onnx;

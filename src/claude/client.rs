@@ -136,6 +136,28 @@ impl Claude {
         self.inner.document(sent).await.map(drop)
     }
 
+    /// Counts the prefix by the API's own counter, in tokens, with some few of a message of one letter: it costs nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`Claude::connect`]; [`ClaudeError::Protocol`] where the answer has no count.
+    pub async fn count_prefix(&self) -> Result<u64, ClaudeError> {
+        let inner = &self.inner;
+        let messages = [Message { role: Role::User, content: vec![ContentBlock::text("a")] }];
+        let body = json!({"model": inner.settings.model, "system": inner.prefix.system(), "messages": messages});
+        let call = Call {
+            method: Method::POST,
+            path: "/v1/messages/count_tokens".to_owned(),
+            body: body.to_string().into(),
+            private: Vec::new(),
+            check: true,
+        };
+        let sent = inner.exchange(&call).await?;
+        let answer: serde_json::Value = serde_json::from_slice(&inner.document(sent).await?).unwrap_or_default();
+        let tokens = answer.get("input_tokens").and_then(serde_json::Value::as_u64);
+        tokens.ok_or_else(|| inner.protocol("it counts no tokens".to_owned(), None))
+    }
+
     /// Sends a question; the future resolves when the answer begins to come. Cancelling (or dropping the future or the
     /// answer) ends the request on its HTTP/2 stream, and the connection lives.
     ///

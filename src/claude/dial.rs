@@ -141,11 +141,16 @@ impl Dialer {
         Ok((Stream::Tls(Box::new(tls)), h2))
     }
 
-    fn offline(&self, fault: String) -> ClaudeError {
+    /// What makes a TCP stream a TLS one; none for plain HTTP.
+    pub(super) fn tls(&self) -> Option<&(TlsConnector, ServerName<'static>)> {
+        self.tls.as_ref()
+    }
+
+    pub(super) fn offline(&self, fault: String) -> ClaudeError {
         ClaudeError::Offline { host: self.host.clone(), fault }
     }
 
-    fn tls_failed(&self, error: &io::Error) -> ClaudeError {
+    pub(super) fn tls_failed(&self, error: &io::Error) -> ClaudeError {
         let inner = error.get_ref().and_then(|error| error.downcast_ref::<rustls::Error>());
         let Some(fault) = inner else {
             return self.offline(format!("the connection broke in the TLS handshake ({error})"));

@@ -14,6 +14,7 @@ mod key;
 mod line;
 mod memory;
 mod prefix;
+mod probe;
 mod refusal;
 pub mod sse;
 mod timing;
@@ -31,6 +32,7 @@ pub use key::ApiKey;
 pub use line::{ConnectionState, ConnectionUse};
 pub use memory::Memory;
 pub use prefix::{Prefix, PrefixCheck, Size, Verdict, min_cacheable};
+pub use probe::{Probe, Step, probe};
 pub use timing::Timing;
 pub use wire::Usage;
 

@@ -5,6 +5,7 @@ mod bench;
 mod check;
 mod control;
 mod demo;
+mod doctor;
 mod exit;
 mod fault;
 mod latency;
@@ -111,6 +112,8 @@ enum Command {
     Split(split::SplitArgs),
     /// Check the configuration and report every fault at once
     Check(check::CheckArgs),
+    /// Make every check a technician would do, each with its mend: sound, button, models, key, network and the rest
+    Doctor(doctor::DoctorArgs),
     /// What the records of many turns come to: percentiles of every stage, outcomes, the longest waits
     Latency(latency::LatencyArgs),
     /// Show that the speaker has given up: blink, say so once, stay (what the systemd service starts then)
@@ -177,6 +180,7 @@ pub fn main() -> ExitCode {
         Command::Transcribe(args) => transcribe::run(args, &cli.global),
         Command::Split(args) => split::run(args, &cli.global),
         Command::Check(args) => check::run(args, &cli.global),
+        Command::Doctor(args) => doctor::run(args, &cli.global),
         Command::Latency(args) => latency::run(args, &cli.global),
         Command::Fault(args) => fault::run(args, &cli.global),
         Command::Models(args) => models::run(args, &cli.global),

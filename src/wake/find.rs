@@ -74,7 +74,7 @@ fn by_offset(role: Role, wanted: &str, offset: u32, chips: &[PathBuf]) -> Result
     Ok(Found { chip: path, offset })
 }
 
-fn open(role: Role, path: &Path) -> Result<Chip, WakeError> {
+pub(super) fn open(role: Role, path: &Path) -> Result<Chip, WakeError> {
     Chip::from_path(path).map_err(|error| match errno(&error) {
         Some(Errno::ACCESS | Errno::PERM) => denied(role, path),
         _ => WakeError::Failed { role, line: base(path), reason: error.to_string() },

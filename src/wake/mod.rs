@@ -2,13 +2,14 @@
 //!
 //! The lines are those of the GPIO character device (`cdev.rs`), or of a Raspberry Pi through rppal (feature `rppal`,
 //! `rpi.rs`). Both hand out raw edges with the kernel's stamps; `watch.rs` makes presses of them, so that a press means
-//! the same on every board and no debounce period is added to its time.
+//! the same on every board and no debounce period is added to its time. `inspect.rs` is what `elio doctor` asks.
 
 #[cfg(not(feature = "rppal"))]
 mod cdev;
 mod error;
 #[cfg(not(feature = "rppal"))]
 mod find;
+mod inspect;
 mod line;
 #[cfg(feature = "rppal")]
 mod rpi;
@@ -25,7 +26,15 @@ use crate::clock::Mono;
 use crate::config::{Bias, WakeSettings};
 
 pub use error::WakeError;
-use line::{InputLine, Lines, OutputLine, Role};
+pub use inspect::{LineFacts, Press, blink, line_facts, line_value, press};
+pub use line::Role;
+use line::{InputLine, Lines, OutputLine};
+
+/// The lines of this machine.
+#[cfg(not(feature = "rppal"))]
+use cdev::CharacterDevices as Board;
+#[cfg(feature = "rppal")]
+use rpi::RaspberryPi as Board;
 
 /// Where a press came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,11 +96,7 @@ impl Wake {
         cancel: CancellationToken,
         events: UnboundedSender<WakeEvent>,
     ) -> Result<Wake, WakeError> {
-        #[cfg(not(feature = "rppal"))]
-        let lines = cdev::CharacterDevices;
-        #[cfg(feature = "rppal")]
-        let lines = rpi::RaspberryPi;
-        Self::start_on(&lines, settings, cancel, events)
+        Self::start_on(&Board, settings, cancel, events)
     }
 
     fn start_on<L: Lines>(

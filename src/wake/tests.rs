@@ -316,3 +316,26 @@ proptest! {
         }
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_press_is_described_by_its_raw_edges() {
+    use super::inspect::press_on;
+    let limit = Duration::from_secs(10);
+    let (_finger, mut nobody) = input(false);
+    assert_eq!(press_on(&mut nobody, limit).await.unwrap(), None);
+
+    let (finger, mut line) = input(false);
+    // Three edges within 2 ms, held for 300 ms, let go with three edges within 4 ms.
+    for (active, at) in [(true, 0), (false, 1), (true, 2), (false, 300), (true, 301), (false, 304)] {
+        finger.moves(active, at);
+    }
+    let press = press_on(&mut line, limit).await.unwrap().unwrap();
+    let ms = Duration::from_millis;
+    assert_eq!(press, Press { bounces: 4, bounced_for: ms(4), held: ms(304), released: true });
+
+    let (finger, mut line) = input(true);
+    finger.moves(false, 5);
+    finger.moves(true, 900);
+    let press = press_on(&mut line, limit).await.unwrap().unwrap();
+    assert_eq!((press.bounces, press.released), (0, false), "the release of a press before it does not count");
+}
