@@ -12,14 +12,16 @@ pub(super) async fn check(patient: Arc<Patient>) -> Vec<Finding> {
     let found = super::blocking(move || {
         let machine = &work.machine;
         let model = machine.read("/proc/device-tree/model");
-        let mut findings =
-            vec![Finding::ok(model.clone().unwrap_or_else(|| format!("a {} machine", std::env::consts::ARCH)))];
+        let mut findings = vec![Finding::ok(
+            model.clone().unwrap_or_else(|| format!("a machine of the kind {}", std::env::consts::ARCH)),
+        )];
         if jetson::is_one(machine) {
             findings.extend(jetson::check(machine));
         } else {
             findings.extend(governor(machine));
         }
         findings.extend(heat(machine));
+        findings.extend(throttled(machine));
         (findings, model.is_some_and(|model| model.contains("Raspberry Pi")))
     });
     match found.await {
@@ -72,6 +74,23 @@ fn heat(machine: &Machine) -> Option<Finding> {
         Finding::ok(said)
     };
     Some(finding.figure("hottest_c", celsius))
+}
+
+/// What the kernel holds back for its heat: cooling devices that are clocks, not fans.
+fn throttled(machine: &Machine) -> Option<Finding> {
+    let clock =
+        |kind: &str| ["cpufreq", "devfreq"].iter().any(|begin| kind.starts_with(begin)) || kind.contains("throttle");
+    let held = machine.list("/sys/class/thermal").into_iter().filter_map(|device| {
+        let state: i64 = machine.read(device.join("cur_state"))?.parse().ok()?;
+        machine.read(device.join("type")).filter(|kind| state > 0 && clock(kind))
+    });
+    let held: Vec<String> = held.collect();
+    (!held.is_empty()).then(|| {
+        Finding::warning(
+            format!("slowed down by heat now: {}", held.join(", ")),
+            "give it air: a fan, a larger heat sink, a case with slots",
+        )
+    })
 }
 
 /// The firmware's bits of a Raspberry Pi, `throttled=0x50005` or `50005`. Their meaning: vcgencmd's `get_throttled` in the
@@ -129,7 +148,7 @@ mod tests {
         assert_eq!(verdict("cpufreq-dt", "schedutil"), Verdict::Ok);
         assert_eq!(verdict("intel_pstate", "powersave"), Verdict::Ok);
         let (_root, none) = tree(&[]);
-        assert!(governor(&none).is_none() && heat(&none).is_none());
+        assert!(governor(&none).is_none() && heat(&none).is_none() && throttled(&none).is_none());
     }
 
     #[test]
@@ -140,9 +159,14 @@ mod tests {
             (&format!("{zone}0/type"), "cpu-thermal"),
             (&format!("{zone}1/temp"), "86500"),
             (&format!("{zone}1/type"), "gpu-thermal"),
+            ("sys/class/thermal/cooling_device0/type", "pwm-fan"),
+            ("sys/class/thermal/cooling_device0/cur_state", "3"),
+            ("sys/class/thermal/cooling_device1/type", "devfreq-17000000.gpu"),
+            ("sys/class/thermal/cooling_device1/cur_state", "2"),
         ]);
         let hot = heat(&machine).unwrap();
         assert!(hot.verdict == Verdict::Warning && hot.finding.contains("gpu-thermal, has 86.5"), "{hot:?}");
+        assert_eq!(throttled(&machine).unwrap().finding, "slowed down by heat now: devfreq-17000000.gpu");
     }
 
     #[tokio::test]

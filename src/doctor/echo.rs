@@ -26,43 +26,41 @@ const LONG_MS: f64 = 200.0;
 const AUDIBLE: f32 = 0.003_162_3;
 
 pub(super) async fn check(patient: Arc<Patient>) -> Vec<Finding> {
+    // Opened first: some take a second, and the microphone listens no longer than it must.
+    let (playback, mut events) = match open(&patient).await {
+        Ok(Ok(opened)) => opened,
+        Ok(Err(error)) => return vec![without("speaker", refused(&patient, &error, Way::Playback).await)],
+        Err(error) => return vec![Finding::fault(error, "report this")],
+    };
     let settings = patient.config().capture;
     let (begun, begins) = oneshot::channel();
     let work = patient.clone();
     let listening = super::blocking(move || {
-        // Nobody waits where the speaker did not open.
         listen(&mut *(work.microphone)(&settings), &settings, LENGTH, || {
+            // Its deadline may have passed.
             let _ = begun.send(());
         })
     });
     let playing = async {
-        // An error: the microphone did not open, and its own error says why.
+        // An error: the microphone gave nothing, and its own error says why.
         begins.await.ok()?;
-        let (playback, mut events) = match open(&patient).await {
-            Ok(Ok(opened)) => opened,
-            Ok(Err(error)) => return Some(Err(refused(&patient, &error, Way::Playback).await)),
-            Err(error) => return Some(Err(Finding::fault(error, "report this"))),
-        };
-        let played = play(&playback, &mut events, &chirp(MADE_AT)).await;
-        let _ = super::blocking(move || drop(playback)).await;
-        Some(played.first_audible.ok_or_else(|| Finding::skipped("the speaker takes no sound: see the check speaker")))
+        play(&playback, &mut events, &chirp(MADE_AT)).await.first_audible
     };
-    let (heard, played) = tokio::join!(listening, playing);
-    let finding = match (heard, played) {
-        (Ok(Ok(heard)), Some(Ok(at))) => judge(&heard, at),
-        (Ok(Err(error)), _) => {
-            let why = refused(&patient, &error, Way::Capture).await;
-            let skipped = Finding::skipped(format!("without the microphone: {}", why.finding));
-            why.mend.into_iter().fold(skipped, Finding::mend)
-        }
-        (_, Some(Err(why))) => {
-            let skipped = Finding::skipped(format!("without the speaker: {}", why.finding));
-            why.mend.into_iter().fold(skipped, Finding::mend)
-        }
+    let (heard, audible) = tokio::join!(listening, playing);
+    // Its threads are joined.
+    let _ = super::blocking(move || drop(playback)).await;
+    vec![match (heard, audible) {
+        (Ok(Ok(heard)), Some(at)) => judge(&heard, at),
+        (Ok(Ok(_)), None) => Finding::skipped("the speaker takes no sound").mend("look at the check speaker"),
+        (Ok(Err(error)), _) => without("microphone", refused(&patient, &error, Way::Capture).await),
         (Err(error), _) => Finding::fault(error, "report this"),
-        (Ok(Ok(_)), None) => Finding::skipped("the microphone gave no sound"),
-    };
-    vec![finding]
+    }]
+}
+
+/// One of the two devices did not open: its own check tells that too.
+fn without(what: &str, why: Finding) -> Finding {
+    let skipped = Finding::skipped(format!("without the {what}: {}", why.finding));
+    why.mend.into_iter().fold(skipped, Finding::mend)
 }
 
 /// `audible`: the chirp's first audible sample left the converter then.

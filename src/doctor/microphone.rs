@@ -92,7 +92,7 @@ fn findings(heard: &Heard) -> Vec<Finding> {
     }
     if let Some(off) = off.filter(|off| off.abs() > RATE_OFF) {
         wrong.push(Finding::warning(
-            format!("by its timestamps it runs {:+.1} % of its rate off", off * 100.0),
+            format!("by its timestamps its rate is {:+.1} % off", off * 100.0),
             "another audio.capture.rate; a sound server between: name the card itself, \"hw:…\"",
         ));
     }

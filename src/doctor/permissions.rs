@@ -83,7 +83,7 @@ pub(super) async fn check(patient: Arc<Patient>) -> Vec<Finding> {
     let found = super::blocking(move || {
         let machine = &work.machine;
         let person = Person::of(machine);
-        let mut findings = folders(&person, &config);
+        let mut findings = folders(&person, &config, !unit.is_empty());
         findings.extend(devices(&person, machine, "/dev/snd", &["pcm", "control"], "audio"));
         if [&config.wake.button, &config.wake.led, &config.wake.mute].iter().any(|line| line.is_some()) {
             findings.extend(devices(&person, machine, "/dev", &["gpiochip"], "gpio"));
@@ -91,6 +91,8 @@ pub(super) async fn check(patient: Arc<Patient>) -> Vec<Finding> {
         let limit = |name: &str, resource| match unit.get(name).map(String::as_str) {
             Some("infinity") => None,
             Some(value) => value.parse().ok(),
+            // Root is above these limits.
+            None if geteuid().is_root() => None,
             None => getrlimit(resource).current,
         };
         let whose = if unit.is_empty() { "this process" } else { "elio.service" };
@@ -102,21 +104,20 @@ pub(super) async fn check(patient: Arc<Patient>) -> Vec<Finding> {
     found.await.unwrap_or_else(|error| vec![Finding::fault(error, "report this")])
 }
 
-/// The state folder and that of the socket, and what of the configuration must be read.
-fn folders(person: &Person, config: &Config) -> Vec<Finding> {
+/// The state folder and that of the socket, and what of the configuration must be read. `unit`: systemd makes the folders.
+fn folders(person: &Person, config: &Config, unit: bool) -> Vec<Finding> {
     let state = &config.daemon.state_dir;
     let socket = config.daemon.socket.parent().unwrap_or(Path::new("/"));
     let mut findings = Vec::new();
     for (key, folder) in [("daemon.state_dir", state.as_path()), ("daemon.socket", socket)] {
         let shown = folder.display();
-        // The unit makes both; elsewhere the daemon does, where it may.
-        let made = folder.ancestors().find(|above| above.exists()).unwrap_or(Path::new("/"));
-        findings.push(if made != folder {
-            Finding::ok(format!("{shown} is not there yet: the service makes it at its start"))
+        let nearest = folder.ancestors().find(|above| above.exists()).unwrap_or(Path::new("/"));
+        findings.push(if nearest != folder && (unit || person.may_use(nearest, 3)) {
+            Finding::ok(format!("{shown} is not there yet: it is made at the start"))
         } else if person.may_use(folder, 7) {
             Finding::ok(format!("{} may write {shown}", person.name))
         } else {
-            let mend = format!("`sudo chown {USER}:{USER} {shown}`, or name another folder in {key}");
+            let mend = format!("`sudo install -d -o {USER} -g {USER} {shown}`, or name another folder in {key}");
             Finding::fault(format!("{} may not write {shown} ({key})", person.name), mend)
         });
     }
@@ -212,9 +213,12 @@ mod tests {
         let mut config = Config::default();
         config.daemon.state_dir = at("state");
         config.daemon.socket = at("open/control.sock");
-        let found = folders(&stranger, &config);
+        let found = folders(&stranger, &config, false);
         assert_eq!(found.iter().map(|f| f.verdict).collect::<Vec<_>>(), [Verdict::Fault, Verdict::Ok]);
         assert!(found[0].mend.as_ref().unwrap().contains("daemon.state_dir"), "{found:?}");
+        config.daemon.state_dir = at("state/deeper");
+        let verdict = |unit| folders(&stranger, &config, unit)[0].verdict;
+        assert_eq!((verdict(false), verdict(true)), (Verdict::Fault, Verdict::Ok), "the unit makes what is missing");
         let machine = Machine::at(dir.path());
         let sound = devices(&stranger, &machine, "/dev/snd", &["pcm"], "audio").unwrap();
         assert!(sound.verdict == Verdict::Fault && sound.mend.unwrap().contains("usermod -aG audio"));
