@@ -65,7 +65,7 @@ fn a_fault_ends_with_1_and_names_its_check() {
     let output = output(command.args(sim.flags()).env("ANTHROPIC_API_KEY", KEY));
     assert_eq!(one_line_of_failure(&output, 1), "elio: 1 fault: key");
     let text = String::from_utf8_lossy(&output.stdout);
-    assert!(text.contains("fault   key ") && text.contains("mend: ") && text.contains("1 fault, 1 skipped"), "{text}");
+    assert!(text.contains("fault    key ") && text.contains("mend: ") && text.contains("1 fault, 1 skipped"), "{text}");
     assert!(!text.contains("sk-secret") && !text.contains('\u{1b}'), "{text}");
 }
 

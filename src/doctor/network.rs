@@ -101,7 +101,8 @@ mod tests {
         let found = found(machine, &[&set[0], &set[1]]).await;
         let steps: Vec<&str> = found.iter().map(|step| step.figures["step"].as_str().unwrap()).collect();
         assert_eq!(steps, ["DNS", "TCP", "TLS", "HTTP"], "{found:?}");
-        assert!(found.iter().all(|step| step.verdict != Verdict::Fault && step.figures["ms"].as_f64() > Some(0.0)));
+        assert!(found.iter().all(|step| step.verdict != Verdict::Fault && step.figures["ms"].is_number()), "{found:?}");
+        assert!(found[2].figures["ms"].as_f64() > Some(0.0), "a handshake takes its time: {found:?}");
         assert!(found[2].finding.contains("TLS 1.3, h2, certificate to 20"), "{found:?}");
         assert!(found[3].finding.contains("status 401"), "there is no key: {found:?}");
     }

@@ -1,5 +1,6 @@
 //! What Elio uses and does not contain: libonnxruntime and espeak-ng.
 
+use std::fs;
 use std::sync::Arc;
 
 use super::{Finding, Machine, Patient};
@@ -8,11 +9,19 @@ use crate::onnx;
 
 pub(super) async fn onnxruntime(patient: Arc<Patient>) -> Vec<Finding> {
     let configured = patient.config().tts.onnxruntime;
-    let opened = super::blocking(move || onnx::environment(configured.as_deref()).map(|_| ort::info().to_owned()));
+    let work = patient.clone();
+    let opened = super::blocking(move || {
+        onnx::environment(configured.as_deref())?;
+        let file = mapped(&work.machine).ok_or("it was opened, and the kernel does not name its file")?;
+        let version = fs::read(&file).ok().and_then(|bytes| version(&bytes));
+        Ok::<_, String>((file, version))
+    });
     vec![match opened.await.and_then(|opened| opened) {
-        Ok(info) => {
-            let file = mapped(&patient.machine).unwrap_or_else(|| "a file that the kernel does not name".to_owned());
-            Finding::ok(format!("{file}: {}", version(&info))).figure("file", file).figure("version", version(&info))
+        Ok((file, version)) => {
+            let said = version
+                .as_ref()
+                .map_or_else(|| "of a version that it does not tell".to_owned(), |v| format!("version {v}"));
+            Finding::ok(format!("{file}: {said}")).figure("file", file).figure("version", version)
         }
         Err(error) => Finding::fault(error, "`make setup`, reinstall the package, or set tts.onnxruntime"),
     }]
@@ -25,10 +34,18 @@ fn mapped(machine: &Machine) -> Option<String> {
     line.find('/').map(|at| line[at..].to_owned())
 }
 
-/// The branch in `ORT Build Info: git-branch=rel-1.31.1, git-commit-id=…, build type=…`.
-fn version(info: &str) -> &str {
-    let branch = info.split(['=', ',']).find_map(|part| part.trim().strip_prefix("rel-"));
-    branch.unwrap_or_else(|| info.trim_start_matches("ORT Build Info:").trim())
+/// The version of its symbols, `VERS_1.31.1`: the library's build information names a branch, which tells less.
+fn version(library: &[u8]) -> Option<String> {
+    const MARK: &[u8] = b"VERS_";
+    let places = library.windows(MARK.len()).enumerate().filter(|(_, window)| *window == MARK);
+    let texts = places.filter_map(|(at, _)| library.get(at + MARK.len()..)).map(|rest| {
+        rest.iter()
+            .map(|byte| char::from(*byte))
+            .take_while(|c| c.is_ascii_digit() || *c == '.')
+            .take(16)
+            .collect::<String>()
+    });
+    texts.into_iter().find(|text| text.contains('.'))
 }
 
 pub(super) async fn espeak(patient: Arc<Patient>) -> Vec<Finding> {
@@ -65,10 +82,9 @@ mod tests {
     use crate::doctor::tests::demo;
 
     #[test]
-    fn the_version_is_that_of_the_branch() {
-        let info = "ORT Build Info: git-branch=rel-1.31.1, git-commit-id=0123abc, build type=Release";
-        assert_eq!(version(info), "1.31.1");
-        assert_eq!(version("ORT Build Info: git-branch=main, x"), "git-branch=main, x");
+    fn the_version_is_that_of_the_symbols() {
+        assert_eq!(version(b"\0VERS_\0OrtGetApiBase\0VERS_1.31.1\0").as_deref(), Some("1.31.1"));
+        assert_eq!(version(b"no library"), None);
     }
 
     #[tokio::test]
@@ -76,6 +92,7 @@ mod tests {
         let patient = Arc::new(demo(Machine::this(), &[]));
         let runtime = &onnxruntime(patient.clone()).await[0];
         assert!(runtime.verdict == Verdict::Ok && runtime.finding.contains("libonnxruntime.so"), "{runtime:?}");
+        assert!(runtime.figures["version"].as_str().unwrap().starts_with("1."), "{runtime:?}");
         let espeak_ng = &espeak(patient).await[0];
         assert!(espeak_ng.verdict == Verdict::Ok && espeak_ng.finding.contains("fr-fr"), "{espeak_ng:?}");
         let patient = Arc::new(demo(Machine::this(), &["tts.espeak=\"/nowhere/espeak\""]));
