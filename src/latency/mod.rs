@@ -4,6 +4,7 @@
 //! read; a [`RecordSink`] takes it out of the process: the journal (or JSON on standard error where there is none), and
 //! a synced spool that outlives a power cut. [`history`] reads many of them back.
 
+mod failure;
 pub mod history;
 mod instants;
 mod journal;

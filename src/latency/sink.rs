@@ -6,8 +6,8 @@ use std::process::Command;
 
 use systemd_journal_logger::JournalLog;
 
-use super::journal;
 use super::{MESSAGE_ID, Record, Spool};
+use super::{failure, journal};
 
 /// Takes each turn's record out of the process.
 pub struct RecordSink {
@@ -23,7 +23,7 @@ impl RecordSink {
         Self { journal, spool, stdout }
     }
 
-    /// Writes one record. A disk or a journal that refuses is a warning in the log, never a failed turn.
+    /// Writes one record, and what a failed one means into the log. A disk or a journal that refuses is a warning in the log, never a failed turn.
     pub fn write(&mut self, record: &Record) {
         let map = record.to_json();
         if let Some(spool) = &mut self.spool
@@ -48,6 +48,7 @@ impl RecordSink {
             }
             None => {}
         }
+        failure::explain(record);
     }
 
     /// Writes to the journal again what the spool holds and the journal lacks; gives the number of such records.
