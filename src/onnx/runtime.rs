@@ -99,7 +99,7 @@ fn folders(program: &Path) -> Vec<PathBuf> {
         folders.extend(versions.into_iter().rev());
     }
     // What was built for this board (its own `make install` puts it there) has the way before what came with Elio.
-    folders.push("/usr/local/lib".into());
+    folders.extend(["/usr/local/lib", "/usr/local/lib/elio"].map(PathBuf::from));
     folders.extend(program.parent().map(|beside| beside.join("../lib/elio")));
     folders.extend(["/usr/lib/elio", "/usr/lib", "/usr/lib64"].map(PathBuf::from));
     folders.push(format!("/usr/lib/{}-linux-gnu", std::env::consts::ARCH).into());

@@ -230,6 +230,17 @@ fn the_default_file_says_every_key_and_exactly_the_defaults() {
 }
 
 #[test]
+fn what_the_installation_pages_tell_to_write_is_good() {
+    for page in ["install.md", "boards/jetson-orin.md", "boards/raspberry-pi.md", "boards/linux.md"] {
+        let text = fs::read_to_string(repository("docs").join(page)).unwrap();
+        let blocks: Vec<&str> = text.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+        assert!(!blocks.is_empty(), "{page}");
+        // All that one page tells, in one file.
+        good(&blocks.concat());
+    }
+}
+
+#[test]
 fn the_other_files_of_the_repository_are_good() {
     let load = |name| load(repository(name)).config;
     let demo = load("configs/demo.toml");
@@ -238,5 +249,7 @@ fn the_other_files_of_the_repository_are_good() {
     assert!(demo.models.dirs[0].is_dir());
     let jetson = load("configs/jetson-orin.toml");
     assert_eq!(jetson.wake.mode, WakeMode::Hold);
-    assert!(jetson.stt.gpu && jetson.wake.button.is_some());
+    let button = jetson.wake.button.unwrap();
+    assert!(jetson.stt.gpu && button.active_low);
+    assert_eq!(button.line, LineName::Name("PQ.05".into()));
 }
