@@ -170,6 +170,7 @@ pub fn main() -> ExitCode {
             format!("made for processors of {level}, and this one lacks {lacking}: Elio needs a newer machine"),
         ));
     }
+    cpu::become_faster();
     let cli = Cli::read(&Cli::grammar().get_matches()).unwrap_or_else(|error| error.exit());
     let result = match cli.command {
         Command::Run(args) => run::run(args, &cli.global),
