@@ -2,12 +2,16 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup build demo test check bench bench-instructions bench-models bench-peers models-demo deb device-test install uninstall clean
+.PHONY: help setup build demo test cross cross-test check bench bench-instructions bench-models bench-peers models-demo deb device-test install uninstall clean
 
 # Rust as rustup puts it, also in a shell that has not read its profile.
 export PATH := $(PATH):$(or $(CARGO_HOME),$(HOME)/.cargo)/bin
 CARGO ?= cargo
 FEATURES ?=
+# On a board whisper.cpp may use all that its processor has; what is built for other boards comes from `make cross`.
+ifeq ($(shell uname -m),aarch64)
+export GGML_NATIVE ?= ON
+endif
 PREFIX ?= /usr/local
 SYSCONFDIR ?= /etc
 # Where systemd and udev look; the same under every PREFIX.
@@ -33,6 +37,12 @@ demo: setup build ## Hear, answer and speak recorded questions (options in ARGS=
 
 test: setup ## Every test (some of them in ARGS="turn::")
 	@$(CARGO) test --locked $(features) $(ARGS)
+
+cross: ## Build and test for arm64 boards, under an emulator (docs/cross.md)
+	@.ci/cross
+
+cross-test: ## The tests of arm64 alone, once make cross has built them (some in ARGS="--lib turn::")
+	@.ci/cross test $(ARGS)
 
 check: setup ## Format and lints, as .ci/run checks them
 	@$(CARGO) fmt --check
