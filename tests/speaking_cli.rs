@@ -18,6 +18,9 @@ fn elio(folder: &Path, arguments: &[&str], input: &str) -> Output {
         .arg("--config")
         .arg(&config)
         .args(arguments)
+        .env("HOME", folder)
+        .env_remove("XDG_CACHE_HOME")
+        .env_remove("ORT_DISABLE_TELEMETRY")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -37,6 +40,16 @@ fn split_gives_the_chunks() {
     let lines = elio(folder.path(), &["split", "--language", "en"], "Yes. It is 20 °C.");
     assert_eq!(String::from_utf8(lines.stdout).unwrap(), "Yes.\nIt is 20 degrees Celsius.\n");
     assert_eq!(elio(folder.path(), &["split", "--json"], "").stdout, b"{\"chunks\":[]}\n");
+}
+
+/// Microsoft's ONNX Runtime would leave a device id and a database there, and send them.
+#[test]
+fn onnx_runtime_leaves_no_telemetry_behind() {
+    let folder = tempfile::tempdir().unwrap();
+    let wav = folder.path().join("a.wav");
+    let said = elio(folder.path(), &["say", "Bonjour.", "--out", wav.to_str().unwrap()], "");
+    assert!(said.status.success() && wav.exists(), "{}", String::from_utf8_lossy(&said.stderr));
+    assert!(!folder.path().join(".cache").exists());
 }
 
 #[test]

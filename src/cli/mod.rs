@@ -28,7 +28,7 @@ use clap::{Arg, ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcomm
 
 pub use exit::{CliError, Exit};
 
-use crate::{config, cpu};
+use crate::{config, cpu, onnx};
 
 /// What scripts and technicians look for at the end of a help text or a man page.
 const AFTER: &str = "\
@@ -171,6 +171,7 @@ pub fn main() -> ExitCode {
         ));
     }
     cpu::become_faster();
+    onnx::turn_telemetry_off();
     let cli = Cli::read(&Cli::grammar().get_matches()).unwrap_or_else(|error| error.exit());
     let result = match cli.command {
         Command::Run(args) => run::run(args, &cli.global),

@@ -2,9 +2,11 @@
 
 mod runtime;
 mod stop;
+mod telemetry;
 
 pub(crate) use runtime::{environment, session};
 pub(crate) use stop::Stop;
+pub(crate) use telemetry::turn_off as turn_telemetry_off;
 
 /// Squeezes a message of several lines (ONNX Runtime's, espeak-ng's) into one, at most some 300 characters long.
 pub(crate) fn one_line(message: impl std::fmt::Display) -> String {
