@@ -16,6 +16,7 @@ use tokio::time::{sleep, timeout};
 
 use super::{CliError, Exit, Global, stdout};
 use crate::claude::Keeping;
+use crate::config;
 pub use crate::daemon::control::Request;
 use crate::daemon::status::Report;
 
@@ -65,7 +66,8 @@ pub fn press(args: PressArgs, global: &Global) -> Result<(), CliError> {
 fn socket_path(args: &ControlArgs, global: &Global) -> Result<PathBuf, CliError> {
     match &args.socket {
         Some(path) => Ok(path.clone()),
-        None => Ok(global.load_config()?.config.daemon.socket),
+        // A file that has become faulty since the start must not lock its owner out.
+        None => Ok(config::load_what_is_right(&global.load_options()).daemon.socket),
     }
 }
 
