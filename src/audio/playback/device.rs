@@ -165,6 +165,7 @@ fn serve(pcm: &mut dyn PlaybackPcm, stream: &mut Stream, mixer: &mut Mixer, shar
                 }
                 if shared.anew.swap(false, Relaxed) {
                     stream.fill = Fill::new(stream.format);
+                    shared.fill.store(stream.format.time(stream.fill.idle()).as_nanos() as u64, Relaxed);
                 }
                 if fed == Ok(true) {
                     recovery.well();
