@@ -87,12 +87,18 @@ fn run_with(set: &[&str]) -> std::process::Output {
     output(elio(&args).env("ANTHROPIC_API_KEY", "test-key"))
 }
 
+/// A card may come late, so the daemon waits for it; the doctor says what is wrong now.
 #[test]
 fn an_alsa_device_that_does_not_exist() {
-    let line = one_line_of_failure(&run_with(&["audio.capture.device=\"hw:77,0\""]), 69);
-    mentions(&line, &["hw:77,0", "audio.capture.device"]);
-    let line = one_line_of_failure(&run_with(&["audio.playback.device=\"hw:78,0\""]), 69);
-    mentions(&line, &["hw:78,0", "audio.playback.device"]);
+    for (check, key, device) in
+        [("microphone", "audio.capture.device", "hw:77,0"), ("speaker", "audio.playback.device", "hw:78,0")]
+    {
+        let set = format!("{key}=\"{device}\"");
+        let ended = output(&mut elio(&["doctor", check, "--config", CONFIG, "--set", &set]));
+        let text = String::from_utf8(ended.stdout).unwrap();
+        assert_eq!(ended.status.code(), Some(1), "{text}");
+        mentions(&text, &["fault", device]);
+    }
 }
 
 #[test]
