@@ -19,6 +19,9 @@ SYSLIBDIR ?= /usr/lib
 
 features := $(if $(FEATURES),--features $(FEATURES))
 unit := $(SYSLIBDIR)/systemd/system/elio.service
+fault_unit := $(SYSLIBDIR)/systemd/system/elio-fault.service
+tmpfiles := $(SYSLIBDIR)/tmpfiles.d/elio.conf
+catalog := $(SYSLIBDIR)/systemd/catalog/elio.catalog
 sysusers := $(SYSLIBDIR)/sysusers.d/elio.conf
 udev := $(SYSLIBDIR)/udev/rules.d/60-elio.rules
 onnxruntime = $(lastword $(sort $(wildcard target/onnxruntime/*/libonnxruntime.so)))
@@ -104,18 +107,25 @@ install: ## Install what make build made, for every user (PREFIX, DESTDIR); as r
 	install -d $(DESTDIR)$(SYSLIBDIR)/systemd/system
 	sed 's|/usr/bin/elio|$(PREFIX)/bin/elio|' systemd/elio.service >$(DESTDIR)$(unit)
 	chmod 644 $(DESTDIR)$(unit)
+	sed 's|/usr/bin/elio|$(PREFIX)/bin/elio|' systemd/elio-fault.service >$(DESTDIR)$(fault_unit)
+	chmod 644 $(DESTDIR)$(fault_unit)
 	install -D -m 644 systemd/elio.sysusers $(DESTDIR)$(sysusers)
+	install -D -m 644 systemd/elio.tmpfile $(DESTDIR)$(tmpfiles)
+	install -D -m 644 systemd/elio.catalog $(DESTDIR)$(catalog)
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/elio systemd/gpu.conf
 	install -D -m 644 systemd/60-elio.rules $(DESTDIR)$(udev)
 	@if [ -e $(DESTDIR)$(SYSCONFDIR)/elio/elio.toml ]; then \
 	    echo "install: $(DESTDIR)$(SYSCONFDIR)/elio/elio.toml is yours and stays as it is" >&2; \
 	else install -D -m 644 configs/elio.toml $(DESTDIR)$(SYSCONFDIR)/elio/elio.toml; fi
 	@# A package makes the user and reads the rules in its own scripts; without systemd there is nobody to do it.
 	@if [ -z "$(DESTDIR)" ] && [ -d /run/systemd/system ]; then \
-	    systemd-sysusers elio.conf && systemctl daemon-reload && \
+	    systemd-sysusers elio.conf && systemd-tmpfiles --create elio.conf && systemctl daemon-reload && \
+	    journalctl --update-catalog && \
 	    { ! command -v udevadm >/dev/null || { udevadm control --reload && udevadm trigger --subsystem-match=gpio; }; }; fi
 
 uninstall: ## Remove what install put there; configuration, key and state stay
-	rm -f $(DESTDIR)$(PREFIX)/bin/elio $(DESTDIR)$(unit) $(DESTDIR)$(sysusers) $(DESTDIR)$(udev)
+	rm -f $(DESTDIR)$(PREFIX)/bin/elio $(DESTDIR)$(unit) $(DESTDIR)$(fault_unit) $(DESTDIR)$(sysusers) $(DESTDIR)$(tmpfiles) \
+	    $(DESTDIR)$(catalog) $(DESTDIR)$(udev)
 	rm -rf $(DESTDIR)$(PREFIX)/lib/elio $(DESTDIR)$(PREFIX)/share/elio $(DESTDIR)$(PREFIX)/share/doc/elio
 
 clean: ## Remove everything that was built or fetched
