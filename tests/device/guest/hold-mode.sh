@@ -1,4 +1,5 @@
 # The mode is changed by a good file and SIGHUP; then the button is held while the question is spoken.
+trap 'rm -f /etc/elio/elio.toml.d/60-hold.toml' EXIT
 printf '[wake]\nmode = "hold"\n' >/etc/elio/elio.toml.d/60-hold.toml
 systemctl reload elio
 wait_for 5 "hold mode" status_is .mode hold

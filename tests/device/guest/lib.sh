@@ -55,6 +55,15 @@ last() { records | tail -n 1 | jq -r .MESSAGE; }
 entry_with() { journalctl -u elio -o json "$@" | grep -q .; }
 restarts() { systemctl show -P NRestarts elio; }
 
+# From the start of the process to READY as systemd saw it, and what the daemon says of itself. Goals: 1.5 s and 4 s.
+times() {
+    local from to
+    from=$(systemctl show -P ExecMainStartTimestampMonotonic elio)
+    to=$(systemctl show -P ActiveEnterTimestampMonotonic elio)
+    say "started to READY: $(((to - from) / 1000)) ms"
+    journalctl -b -u elio -o cat | grep -E "^(ready|warm) after" | tail -n 2 | sed 's/^/    /'
+}
+
 # --- speech
 
 speak() { aplay -q -D plughw:Loopback,0,0 "$SHARE/sounds/$1.wav"; }

@@ -1,9 +1,9 @@
 # purge leaves nothing.
-DEBIAN_FRONTEND=noninteractive apt-get -qq purge -y elio
+DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dpkg::Use-Pty=0 purge -y elio
 ! getent passwd elio || fail "the user is still there"
 ! getent group elio || fail "the group is still there"
 ! getent group gpio || fail "the group gpio is still there"
 find / -xdev \( -path /proc -o -path /sys -o -path /run -o -path /tmp -o -path /share -o -path /var/log -o -path /var/cache \) -prune -o -print |
     sort >/root-after
-left=$(comm -13 /root-before /root-after | grep -vE '^/(root-before|root-after|var/lib/(dpkg|apt|systemd|private)|etc/(passwd|group|shadow|gshadow|subuid|subgid|\.pwd\.lock)-?)' || true)
+left=$(comm -13 /root-before /root-after | grep -vE '^/(root-before|root-after|var/lib/(claude|dpkg|apt|systemd|private)|var/tmp/systemd-private|root/.config|etc/(passwd|group|shadow|gshadow|subuid|subgid|\.pwd\.lock)-?)' || true)
 [ -z "$left" ] || fail "left behind: $left"

@@ -1,4 +1,5 @@
 # A bad file leaves the running configuration in force and says so.
+trap 'rm -f /etc/elio/elio.toml.d/70-bad.toml' EXIT
 printf '[wake]\nmode = "sometimes"\n' >/etc/elio/elio.toml.d/70-bad.toml
 before=$(journalctl -u elio -o cat | grep -c "wake.mode" || true)
 systemctl reload elio || true

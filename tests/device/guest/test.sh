@@ -10,7 +10,7 @@ for name in $(cat $SHARE/plan); do
     rc=$?
     took=$(since "$begun")
     if [ $rc -ne 0 ]; then
-        journalctl -u elio -n 60 --no-pager -o short-monotonic >>"$SHARE/out/$name.log"
+        journalctl -u elio -u claude -n 60 --no-pager -o short-monotonic >>"$SHARE/out/$name.log"
     fi
     printf '{"scenario":"%s","rc":%d,"seconds":%s}\n' "$name" $rc "$took" >>$SHARE/results
     sync

@@ -1,4 +1,5 @@
 # A daemon that hangs is killed by systemd and comes back.
+trap 'rm -rf /run/systemd/system/elio.service.d; systemctl daemon-reload' EXIT
 mkdir -p /run/systemd/system/elio.service.d
 printf '[Service]\nWatchdogSec=4\nRestartSec=1\n' >/run/systemd/system/elio.service.d/quick.conf
 systemctl daemon-reload

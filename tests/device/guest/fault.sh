@@ -1,0 +1,17 @@
+# A configuration that cannot be served ends in a fault that is seen: the LED blinks, the journal has the mend; and back.
+trap 'rm -f /etc/elio/elio.toml.d/70-bad.toml' EXIT
+printf '[stt]\nmodel = "no-such-model"\n' >/etc/elio/elio.toml.d/70-bad.toml
+systemctl restart elio || true
+fault_shown() { systemctl is-active -q elio-fault; }
+wait_for 20 "elio-fault.service" fault_shown
+wait_for 10 "the lit LED" led_is 1
+wait_for 10 "the dark LED: it blinks" led_is 0
+systemctl is-failed -q elio || fail "elio.service is $(systemctl is-active elio)"
+journalctl -u elio-fault -o cat | grep -q "journalctl -u elio" || fail "the mend is not in the journal: $(journalctl -u elio-fault -o cat)"
+rm /etc/elio/elio.toml.d/70-bad.toml
+systemctl reset-failed elio
+systemctl start elio
+! fault_shown || fail "elio-fault.service still runs"
+wait_for 60 "warm" warm
+turn en-lights
+answered
