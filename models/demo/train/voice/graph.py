@@ -1,5 +1,7 @@
 """A small way to write ONNX graphs: each operator is a method call that gives the name of its result."""
 
+import itertools
+
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
@@ -11,13 +13,14 @@ class Graph:
 
     def __init__(self):
         self._nodes, self._constants, self._cache = [], [], {}
+        self._names = itertools.count()
 
     def __getattr__(self, operator):
         if not operator[0].isupper():
             raise AttributeError(operator)
 
         def node(*inputs, **attributes):
-            name = f"{operator.lower()}{len(self._nodes)}"
+            name = f"{operator.lower()}{next(self._names)}"
             inputs = [value if isinstance(value, str) else self.constant(value) for value in inputs]
             self._nodes.append(helper.make_node(operator, inputs, [name], **attributes))
             return name
@@ -73,6 +76,17 @@ class Graph:
     def count(self, x):
         """The length of the first dimension, int64 []."""
         return self.Squeeze(self.Shape(x, start=0, end=1))
+
+    def each(self, body, *stacks):
+        """`body`'s result for each place along the first dimension of `stacks` (float32), which all have the same length,
+        one after the other and stacked again. What `body` holds meanwhile, it holds for one place alone."""
+        inputs = [f"place{next(self._names)}" for _ in stacks]
+        outer, self._nodes = self._nodes, []
+        result = body(*inputs)
+        inner, self._nodes = self._nodes, outer
+        infos = [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in (*inputs, result)]
+        inner = helper.make_graph(inner, "each", infos[:-1], infos[-1:])
+        return self.Scan(*stacks, body=inner, num_scan_inputs=len(stacks))
 
     def model(self, name, inputs, output, result):
         """The checked model. `inputs` are (name, numpy type, shape), `result` is the value that becomes `output`."""
