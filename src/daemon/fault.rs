@@ -91,6 +91,7 @@ async fn say(
                 playback.push(LINE, line.rate, &line.samples);
                 playback.finish(LINE);
                 if is_heard(events).await {
+                    log::info!("it was said aloud");
                     return;
                 }
             }

@@ -1,6 +1,7 @@
 # A configuration that cannot be served ends in a fault that is seen: the LED blinks, the journal has the mend; and back.
 trap 'rm -f /etc/elio/elio.toml.d/70-bad.toml' EXIT
 printf '[stt]\nmodel = "no-such-model"\n' >/etc/elio/elio.toml.d/70-bad.toml
+record_start fault
 systemctl restart elio || true
 fault_shown() { systemctl is-active -q elio-fault; }
 wait_for 20 "elio-fault.service" fault_shown
@@ -8,6 +9,9 @@ wait_for 10 "the lit LED" led_is 1
 wait_for 10 "the dark LED: it blinks" led_is 0
 systemctl is-failed -q elio || fail "elio.service is $(systemctl is-active elio)"
 journalctl -u elio-fault -o cat | grep -q "journalctl -u elio" || fail "the mend is not in the journal: $(journalctl -u elio-fault -o cat)"
+said() { journalctl -u elio-fault -o cat | grep -q "said aloud"; }
+wait_for 20 "the line that it says" said
+record_stop
 rm /etc/elio/elio.toml.d/70-bad.toml
 systemctl reset-failed elio
 systemctl start elio

@@ -10,4 +10,5 @@ systemctl enable -q elio
 systemctl start elio
 wait_for 60 "warm" warm
 times
+journalctl -b -u elio -o short-monotonic
 systemctl show -P StatusText elio | sed 's/^/    STATUS=/'

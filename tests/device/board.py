@@ -1,0 +1,134 @@
+"""A board of the device test: a disk, a folder shared with it, and boots of it that run scenarios."""
+
+import json
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import tempfile
+import threading
+import time
+import wave
+
+HERE = pathlib.Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+CACHE = ROOT / "target/device"
+RUN = CACHE / "run"
+QUESTIONS = ROOT / "models/demo/questions"
+GUARD_S = 600  # no boot takes longer: something hangs
+
+_telling = threading.Lock()
+
+
+def say(*words):
+    """Prints a line, whole also when several boards run."""
+    with _telling:
+        print(*words, flush=True)
+
+
+def user_mode_linux(board, temporary):
+    """The command of a kernel that is a process."""
+    return [CACHE / "linux", f"ubd0={board.disk}", "root=/dev/ubda", "rw", "mem=1024M", "con=null", "con0=null,fd:1",
+            f"hostfs={board.share}", f"umid={board.name}", f"uml_dir={temporary}/", "panic=-1", "quiet"]
+
+
+class Board:
+    """`name` stands before all that is told of it. `machine` gives the command that boots it."""
+
+    def __init__(self, name, package, image, machine=user_mode_linux):
+        self.name, self.machine = name, machine
+        self.folder = RUN / name
+        self.share, self.disk = self.folder / "share", self.folder / "disk.ext4"
+        self.share.mkdir(parents=True)
+        shutil.copytree(HERE / "guest", self.share / "guest")
+        _sounds(self.share / "sounds")
+        shutil.copy(package, self.share / "elio.deb")
+        subprocess.run(["cp", "--sparse=always", image, self.disk], check=True)
+
+    def say(self, text):
+        """A line about this board."""
+        say(f"  {self.name:<8} {text}")
+
+    def recorded(self, sound):
+        """What a scenario recorded from the card under this name: a WAV file; none where it did not."""
+        raw = self.share / "out" / f"{sound}.raw"
+        if not raw.exists():
+            return None
+        path = self.folder / f"{sound}.wav"
+        with wave.open(str(path), "wb") as wav:
+            wav.setnchannels(1)
+            wav.setsampwidth(2)
+            wav.setframerate(16000)
+            wav.writeframes(raw.read_bytes())
+        return path
+
+    def boot(self, plan):
+        """Boots once; gives what the guest wrote about each scenario. Cuts the power where a scenario asks for it."""
+        (self.share / "plan").write_text("\n".join(plan) + "\n")
+        for name in ["results", "finished", "cut-now"]:
+            (self.share / name).unlink(missing_ok=True)
+        # The kernel's memory is a file there: in the host's memory where there is room, or else every page goes to a disk.
+        temporary = pathlib.Path(tempfile.mkdtemp(dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else CACHE))
+        begun = time.monotonic()
+        told = 0
+        cut = False
+        with open(self.folder / "console.log", "ab") as console:
+            kernel = subprocess.Popen(self.machine(self, temporary), stdin=subprocess.DEVNULL, stdout=console,
+                                      stderr=console, env=os.environ | {"TMPDIR": str(temporary)}, start_new_session=True)
+            try:
+                while kernel.poll() is None:
+                    time.sleep(0.1)
+                    told = self._tell(told)
+                    if (self.share / "cut-now").exists():
+                        cut = True
+                        break
+                    if time.monotonic() - begun > GUARD_S:
+                        self.say(f"it does not end: it was stopped after {GUARD_S} s ({self.folder}/console.log)")
+                        break
+            finally:
+                try:
+                    os.killpg(kernel.pid, signal.SIGKILL)
+                except ProcessLookupError:
+                    pass
+                kernel.wait()
+                shutil.rmtree(temporary, ignore_errors=True)
+        self._tell(told)
+        results = self._read()
+        if cut:
+            results.append({"scenario": plan[len(results)], "rc": 0, "seconds": 0.0})
+            self.say(f"ok    {results[-1]['scenario']:<12} (the power is cut)")
+        for name in plan[len(results):]:
+            results.append({"scenario": name, "rc": -1, "seconds": 0.0})
+            self.say(f"FAIL  {name}: it did not run")
+        self.say(f"this boot: {time.monotonic() - begun:.0f} s")
+        return results
+
+    def _read(self):
+        path = self.share / "results"
+        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+    def _tell(self, told):
+        """Prints the scenarios that have ended since; gives how many have."""
+        results = self._read()
+        for result in results[told:]:
+            good = result["rc"] == 0
+            log = self.share / "out" / f"{result['scenario']}.log"
+            lines = log.read_text(errors="replace").splitlines() if log.exists() else []
+            shown = lines if not good else [line for line in lines if line.startswith("    ")]
+            with _telling:
+                print(f"  {self.name:<8} {'ok  ' if good else 'FAIL'}  {result['scenario']:<12} {result['seconds']:5.1f} s",
+                      *(f"           {line.strip() if good else line}" for line in shown), sep="\n", flush=True)
+        return len(results)
+
+
+def _sounds(folder):
+    """The recorded questions with silence on both sides: the loopback card loses the last buffer of what is played."""
+    folder.mkdir(parents=True)
+    for path in QUESTIONS.glob("*.wav"):
+        with wave.open(str(path)) as wav:
+            silence = b"\0\0" * (wav.getframerate() // 5)
+            frames = silence + wav.readframes(wav.getnframes()) + 5 * silence
+            with wave.open(str(folder / path.name), "wb") as out:
+                out.setparams(wav.getparams())
+                out.writeframes(frames)
