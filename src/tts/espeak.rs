@@ -11,6 +11,8 @@ use crate::onnx::one_line;
 
 /// The name of this voice in the configuration.
 pub(super) const NAME: &str = "espeak-ng";
+/// Rate of its sound in Hz, where it has not been asked.
+pub(super) const RATE: u32 = 22_050;
 /// Its own pace, in words a minute.
 const PACE: f32 = 165.0;
 

@@ -1,5 +1,7 @@
 //! The voice's thread: loads, warms, then speaks one chunk after the other; and what may be wanted, while nothing is.
 
+mod load;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, TryRecvError};
@@ -11,16 +13,15 @@ use tokio_util::sync::CancellationToken;
 
 use super::error::TtsError;
 use super::espeak::{self, Espeak};
-use super::pace::{Measured, Pace};
+use super::pace::Measured;
 use super::phonemes::Phonemizer;
 use super::pronounce::pronounce;
 use super::ready::{Line, Ready};
-use super::voice::{self, Voice};
-use super::{MadeLine, Pause, Spoken, Utterance, VoiceFigures, WarmFigures, sound};
+use super::voice::Voice;
+use super::{MadeLine, Pause, Spoken, Utterance, sound};
 use crate::clock::Mono;
 use crate::config::{Language, TtsSettings};
-use crate::models::VoiceModel;
-use crate::onnx::{self, Stop, one_line};
+use crate::onnx::{Stop, one_line};
 
 /// What the thread is asked.
 pub(super) enum Message {
@@ -41,20 +42,6 @@ pub(super) struct Job {
 /// A voice that spoke less than this ago is warm.
 const WARM: Duration = Duration::from_secs(20);
 
-/// The longest chunk that is expected, and what the level is measured on: some 30 words with all kinds of sounds.
-const LONGEST: [(Language, &str); 2] = [
-    (
-        Language::En,
-        "The weather this afternoon should stay mostly dry and quite mild, with a light breeze from the south, \
-         although a few showers are possible over the hills before the evening comes.",
-    ),
-    (
-        Language::Fr,
-        "Le temps restera plutôt sec et assez doux cet après-midi, avec un vent léger venu du sud, même si quelques \
-         averses sont possibles sur les collines avant que le soir ne tombe.",
-    ),
-];
-
 /// The voices, warm.
 pub(super) struct Engine {
     settings: TtsSettings,
@@ -69,6 +56,8 @@ pub(super) struct Engine {
     slots: BTreeMap<Language, Slot>,
     /// One for each espeak-ng voice that is needed.
     phonemizers: BTreeMap<String, Phonemizer>,
+    /// Languages whose espeak-ng has not been tried yet, which takes the place of a voice that fails.
+    untried: Vec<Language>,
 }
 
 /// What a network gave, and the time that phonemes and inference took.
@@ -83,93 +72,14 @@ struct Slot {
     voice: Option<usize>,
     /// The espeak-ng voice for its phonemes; `None`: the voice reads characters.
     phonemes: Option<String>,
-    fallback: Espeak,
-    fallback_gain: f32,
-    fallback_rate: u32,
+    espeak: Espeak,
+    /// Brings espeak-ng to the configured level; `None`: not tried yet.
+    espeak_gain: Option<f32>,
+    espeak_rate: u32,
     used: Option<Mono>,
 }
 
-/// Name and rate of each language's voice.
-type Names = BTreeMap<Language, (String, u32)>;
-
 impl Engine {
-    /// Loads and warms everything. Blocking.
-    pub(super) fn load(
-        settings: TtsSettings,
-        models: Vec<(Language, VoiceModel)>,
-        ready: Arc<Ready>,
-    ) -> Result<(Self, Names, WarmFigures), TtsError> {
-        let from = Mono::now();
-        let mut engine = Self {
-            settings,
-            ready,
-            draft: None,
-            lines: VecDeque::new(),
-            made: None,
-            voices: Vec::new(),
-            slots: BTreeMap::new(),
-            phonemizers: BTreeMap::new(),
-        };
-        let mut figures = Vec::new();
-        let mut paces = BTreeMap::new();
-        for (language, model) in &models {
-            let files = (model.onnx.as_path(), model.json.as_path());
-            let loaded = engine.voices.iter().position(|voice| voice.files() == files);
-            let index = match loaded {
-                Some(index) => index,
-                None => {
-                    let from = Mono::now();
-                    let environment =
-                        onnx::environment(engine.settings.onnxruntime.as_deref()).map_err(TtsError::Runtime)?;
-                    let voice = Voice::load(&environment, model, &engine.settings, None)?;
-                    figures.push(VoiceFigures {
-                        name: voice.name.clone(),
-                        provider: voice.provider,
-                        load: from.elapsed(),
-                        longest: Duration::ZERO,
-                        longest_audio: Duration::ZERO,
-                        shortest: Duration::ZERO,
-                        gain_db: 0.0,
-                    });
-                    engine.voices.push(voice);
-                    engine.voices.len() - 1
-                }
-            };
-            engine.add(*language, Some(index))?;
-            if loaded.is_none() {
-                engine.warm(*language, index, &mut figures[index])?;
-            } else {
-                engine.check_phonemes(*language, index)?;
-            }
-            let pace = paces.entry(index).or_insert_with(|| engine.ready.pace(*language));
-            engine.ready.set_pace(*language, |of| *of = *pace);
-        }
-        for language in [Language::En, Language::Fr] {
-            if !engine.slots.contains_key(&language) {
-                engine.add(language, None)?;
-            }
-        }
-        let names = engine.slots.iter().map(|(language, slot)| {
-            let voice = slot.voice.and_then(|index| engine.voices.get(index));
-            (*language, voice.map_or((espeak::NAME.into(), slot.fallback_rate), |v| (v.name.clone(), v.rate)))
-        });
-        let names = names.collect();
-        let warm = WarmFigures { total: from.elapsed(), voices: figures };
-        for voice in &warm.voices {
-            log::info!(
-                "voice {} ready on {:?}: load {:.0} ms, longest chunk {:.0} ms for {:.1} s, shortest {:.0} ms, gain {:+.1} dB",
-                voice.name,
-                voice.provider,
-                ms(voice.load),
-                ms(voice.longest),
-                voice.longest_audio.as_secs_f64(),
-                ms(voice.shortest),
-                voice.gain_db,
-            );
-        }
-        Ok((engine, names, warm))
-    }
-
     /// Answers until the last handle is gone.
     pub(super) fn run(mut self, inbox: &Receiver<Message>) {
         while let Some(message) = self.next(inbox) {
@@ -193,8 +103,18 @@ impl Engine {
         }
     }
 
-    /// The next message. Until one comes, lines are made; whoever sends one ends that.
+    /// The next message. Until one comes, espeak-ng is tried and lines are made; whoever sends one ends that.
     fn next(&mut self, inbox: &Receiver<Message>) -> Option<Message> {
+        while let Some(language) = self.untried.last().copied() {
+            match inbox.try_recv() {
+                Ok(message) => return Some(message),
+                Err(TryRecvError::Disconnected) => return None,
+                Err(TryRecvError::Empty) => {}
+            }
+            if let Err(error) = self.try_espeak(language) {
+                log::warn!("the fallback voice for {} is not available: {error}", language.code());
+            }
+        }
         while let Some((language, text)) = self.lines.pop_front() {
             let stop = Stop::on(CancellationToken::new());
             // Before the look at the inbox: who sends after it, finds this and ends it.
@@ -242,73 +162,6 @@ impl Engine {
         }
     }
 
-    fn add(&mut self, language: Language, voice: Option<usize>) -> Result<(), TtsError> {
-        let phonemes = voice.and_then(|index| self.voices.get(index)?.espeak_voice(language));
-        if let Some(name) = &phonemes
-            && !self.phonemizers.contains_key(name)
-        {
-            self.phonemizers.insert(name.clone(), Phonemizer::start(&self.settings.espeak, name)?);
-        }
-        let name = phonemes.as_deref().unwrap_or_else(|| voice::default_espeak_voice(language));
-        let fallback = Espeak::new(&self.settings.espeak, name, self.settings.speed);
-        let text = longest(language);
-        // Tried at the start, so that it is there when it is needed.
-        let (gain, rate) = match fallback.speak(text) {
-            Ok((samples, rate)) => (sound::gain(&samples, rate, self.settings.level_dbfs), rate),
-            // It is the language's only voice.
-            Err(error) if super::voice_name(&self.settings, language).is_none() => return Err(error),
-            Err(error) => {
-                log::warn!("the fallback voice for {} is not available: {error}", language.code());
-                (1.0, 22_050)
-            }
-        };
-        let slot = Slot { voice, phonemes, fallback, fallback_gain: gain, fallback_rate: rate, used: None };
-        self.slots.insert(language, slot);
-        Ok(())
-    }
-
-    /// The longest text and a short one through the whole way: the figures, and the gain.
-    fn warm(&mut self, language: Language, index: usize, figures: &mut VoiceFigures) -> Result<(), TtsError> {
-        self.check_phonemes(language, index)?;
-        let (long, short) = (longest(language), shortest(language));
-        let longest = self.samples(long, language, index, &Stop::default())?;
-        let shortest = self.samples(short, language, index, &Stop::default())?;
-        (figures.longest, figures.shortest) = (longest.compute, shortest.compute);
-        let level = self.settings.level_dbfs;
-        if let Some(voice) = self.voices.get_mut(index) {
-            voice.gain = sound::gain(&longest.samples, voice.rate, level);
-            figures.longest_audio = seconds(longest.samples.len(), voice.rate);
-            figures.gain_db = 20.0 * voice.gain.log10();
-            let (rate, gain) = (voice.rate, voice.gain);
-            let measured = |text: &str, raw: Raw| {
-                let sound = sound::join(raw.samples, rate, gain, true, Pause::None).samples.len();
-                Measured { characters: text.chars().count(), sound: seconds(sound, rate), compute: raw.compute }
-            };
-            let pace = Pace::through(measured(short, shortest), measured(long, longest));
-            self.ready.set_pace(language, |of| *of = pace);
-        }
-        Ok(())
-    }
-
-    /// A table that does not know the language's phonemes would swallow words without a fault.
-    fn check_phonemes(&mut self, language: Language, index: usize) -> Result<(), TtsError> {
-        let phonemes = self.front(longest(language), language)?;
-        let Some(voice) = self.voices.get(index) else { return Ok(()) };
-        let (unknown, known) = voice.unknown(&phonemes);
-        let count = unknown.chars().count();
-        if count * 4 > known {
-            return Err(voice.misfit(format!(
-                "its table lacks {count} of {} phonemes of espeak-ng's {}: {unknown}: it speaks another language",
-                count + known,
-                voice.espeak_voice(language).unwrap_or_default()
-            )));
-        }
-        if count > 0 {
-            log::warn!("voice {}: no id for the phonemes {unknown} of {}", voice.name, language.code());
-        }
-        Ok(())
-    }
-
     fn speak(&mut self, utterance: &Utterance, stop: &Stop) -> Result<Spoken, TtsError> {
         let Utterance { text, language, first, pause, cancel } = utterance;
         if cancel.is_cancelled() {
@@ -326,14 +179,16 @@ impl Engine {
                 Err(error) => log::warn!("{error}; espeak-ng speaks instead"),
             }
         }
-        let slot = self.slots.get(language).ok_or(TtsError::Gone)?;
         let (raw, rate, gain, voice) = match (spoken, index.and_then(|index| self.voices.get(index))) {
             (Some(raw), Some(voice)) => (raw, voice.rate, voice.gain, voice.name.clone()),
             _ => {
+                let slot = self.slots.get(language).ok_or(TtsError::Gone)?;
+                let gain = slot.espeak_gain.map_or_else(|| self.try_espeak(*language), Ok)?;
+                let slot = self.slots.get(language).ok_or(TtsError::Gone)?;
                 let from = Mono::now();
-                let (samples, rate) = slot.fallback.speak(&pronounce(text, *language))?;
+                let (samples, rate) = slot.espeak.speak(&pronounce(text, *language))?;
                 let raw = Raw { samples, compute: from.elapsed() };
-                (raw, rate, slot.fallback_gain, espeak::NAME.into())
+                (raw, rate, gain, espeak::NAME.into())
             }
         };
         let fallback = index.is_some() && voice == espeak::NAME;
@@ -402,21 +257,6 @@ impl Engine {
     }
 }
 
-fn shortest(language: Language) -> &'static str {
-    match language {
-        Language::En => "Hello there.",
-        Language::Fr => "Bonjour Paris.",
-    }
-}
-
 fn seconds(samples: usize, rate: u32) -> Duration {
     Duration::from_secs_f64(samples as f64 / f64::from(rate.max(1)))
-}
-
-fn longest(language: Language) -> &'static str {
-    LONGEST.iter().find(|(of, _)| *of == language).map_or("", |(_, text)| text)
-}
-
-fn ms(duration: Duration) -> f64 {
-    duration.as_secs_f64() * 1e3
 }
