@@ -43,7 +43,7 @@ impl Speaker {
 
     /// Starts it and waits until it is ready.
     fn begin(prepare: impl FnOnce(&Path), change: impl FnOnce(String) -> String) -> Self {
-        let speaker = Self::begin_as("run", prepare, change);
+        let mut speaker = Self::begin_as("run", prepare, change);
         speaker.wait_until_told("READY=1");
         speaker
     }
@@ -89,15 +89,18 @@ impl Speaker {
     }
 
     #[track_caller]
-    fn wait_until_told(&self, line: &str) {
+    fn wait_until_told(&mut self, line: &str) {
         let end = Instant::now() + Duration::from_secs(60);
-        while Instant::now() < end {
+        let mut ended = None;
+        while Instant::now() < end && ended.is_none() {
+            ended = self.child.try_wait().unwrap();
             if self.told.lock().unwrap().iter().any(|told| told == line) {
                 return;
             }
             std::thread::sleep(Duration::from_millis(50));
         }
-        panic!("systemd was not told {line}: {:?}", self.told.lock().unwrap());
+        let journal: Vec<_> = self.journal(&[], 0).iter().map(|entry| entry["MESSAGE"].clone()).collect();
+        panic!("systemd was not told {line}: {:?}; it ended: {ended:?}; {journal:?}", self.told.lock().unwrap());
     }
 
     #[track_caller]

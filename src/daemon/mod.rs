@@ -16,6 +16,7 @@ mod publish;
 mod reload;
 mod rig;
 mod service;
+mod signals;
 pub mod status;
 
 pub use engines::{EngineError, Engines, lock_memory, start_vad, start_voices, start_whisper};

@@ -7,7 +7,6 @@ use std::time::Duration;
 use jiff::Zoned;
 use systemd_journal_logger::JournalLog;
 use thiserror::Error;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -18,6 +17,7 @@ use super::engines::{EngineError, Plan, Slots, build_claude, lock_future_memory,
 use super::late::{LateEar, LateVoice};
 use super::notify::Notifier;
 use super::publish::{Publisher, publish};
+use super::signals::Signals;
 use super::status::{Models, Status};
 use super::{milestone, moment, reload};
 use crate::audio::{AlsaCaptureHost, AlsaPlaybackHost, AudioError, Capture, Playback, Vad, Way, alsa};
@@ -79,9 +79,16 @@ pub struct ServiceOptions {
 /// What keeps it from starting, and after that a model that cannot be loaded or a key that Claude refuses. Devices and
 /// networks may come and go: those are states.
 pub async fn run(config: Config, options: ServiceOptions) -> Result<(), ServiceError> {
-    let mut signals = Signals::listen().map_err(ServiceError::Signals)?;
     let notifier = Arc::new(Notifier::from_env());
     notifier.status("starting");
+    // The last word of a service that ends by a fault, whenever that came: `systemctl status` shows it.
+    until_stopped(config, options, notifier.clone())
+        .await
+        .inspect_err(|error| notifier.status(&format!("fault: {error}")))
+}
+
+async fn until_stopped(config: Config, options: ServiceOptions, notifier: Arc<Notifier>) -> Result<(), ServiceError> {
+    let mut signals = Signals::listen().map_err(ServiceError::Signals)?;
     let begun = options.begun;
 
     // Nothing slow stands before the wake button: what can be refused cheaply is, and models, journal and network wait.
@@ -194,9 +201,6 @@ pub async fn run(config: Config, options: ServiceOptions) -> Result<(), ServiceE
         }
     });
     let refused = serve_while(serving, warming).await.err();
-    if let Some(error) = &refused {
-        notifier.status(&format!("fault: {error}"));
-    }
     // Turns that wait for an engine learn that none will come.
     drop(slots);
     notifier.stopping();
@@ -357,45 +361,5 @@ pub(super) fn runner_settings(config: &Config, prefix: &str) -> RunnerSettings {
         stt_model: config.stt.model.clone(),
         turn_id_prefix: prefix.to_owned(),
         context: Arc::new(|language| moment::describe(&Zoned::now(), language)),
-    }
-}
-
-/// SIGTERM, SIGINT and SIGHUP.
-struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-    hangup: Signal,
-}
-
-impl Signals {
-    fn listen() -> std::io::Result<Self> {
-        Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-            hangup: signal(SignalKind::hangup())?,
-        })
-    }
-
-    /// Reloads at each SIGHUP; returns at the first signal that asks to stop.
-    async fn serve(&mut self, notifier: &Notifier, mut reload: impl FnMut()) {
-        loop {
-            tokio::select! {
-                _ = self.terminate.recv() => break,
-                _ = self.interrupt.recv() => break,
-                _ = self.hangup.recv() => {
-                    notifier.reloading();
-                    reload();
-                    notifier.ready();
-                }
-            }
-        }
-    }
-
-    /// Returns at the next signal that asks to stop.
-    async fn again(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
-        }
     }
 }
