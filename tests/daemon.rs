@@ -48,14 +48,15 @@ impl Speaker {
         speaker
     }
 
-    /// Starts `elio` with this subcommand.
+    /// Starts `elio` with this subcommand. What `change` calls DIR is its folder.
     fn begin_as(subcommand: &str, prepare: impl FnOnce(&Path), change: impl FnOnce(String) -> String) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let path = |name: &str| dir.path().join(name);
         std::fs::create_dir_all(path("journal")).unwrap();
         prepare(dir.path());
         let sim = SimProcess::start(&["--ttft", "20"]);
-        std::fs::write(path("elio.toml"), change(configuration(dir.path(), &sim, "900ms"))).unwrap();
+        let changed = change(configuration(dir.path(), &sim, "900ms"));
+        std::fs::write(path("elio.toml"), changed.replace("DIR", &dir.path().display().to_string())).unwrap();
         let manager = UnixDatagram::bind(path("notify.sock")).unwrap();
         let told: Arc<Mutex<Vec<String>>> = Arc::default();
         let lines = told.clone();
@@ -99,7 +100,7 @@ impl Speaker {
             }
             std::thread::sleep(Duration::from_millis(50));
         }
-        let journal: Vec<_> = self.journal(&[], 0).iter().map(|entry| entry["MESSAGE"].clone()).collect();
+        let journal: Vec<_> = self.journal(&["SYSLOG_IDENTIFIER=elio"], 0).iter().map(|entry| entry["MESSAGE"].clone()).collect();
         panic!("systemd was not told {line}: {:?}; it ended: {ended:?}; {journal:?}", self.told.lock().unwrap());
     }
 
@@ -377,24 +378,42 @@ fn a_sound_card_that_is_not_there_is_a_state_that_everybody_can_see() {
     assert_eq!(speaker.end(), Some(0));
 }
 
+/// A file of models/demo with its second half gone, and its size as it was.
+fn half(name: &str, to: &Path) {
+    let whole = std::fs::read(repository().join("models/demo").join(name)).unwrap();
+    let mut bad = whole[..whole.len() / 2].to_vec();
+    bad.resize(whole.len(), 0);
+    std::fs::write(to, bad).unwrap();
+}
+
+#[test]
+fn a_model_that_is_seen_to_be_damaged_keeps_it_from_starting_and_its_status_says_so() {
+    if !can_run_journald() {
+        return;
+    }
+    let broken = |dir: &Path| half("whisper-demo-q5_1.bin", &dir.join("broken.bin"));
+    let mut speaker = Speaker::begin_as("run", broken, |of| of.replace("\"whisper-demo\"", "\"DIR/broken.bin\""));
+    assert_eq!(speaker.end(), Some(78));
+    let told = speaker.told.lock().unwrap();
+    assert!(told.last().unwrap().starts_with("STATUS=fault: model file") && !told.contains(&"READY=1".into()), "{told:?}");
+}
+
 #[test]
 fn a_model_that_cannot_be_loaded_ends_it_with_the_code_that_systemd_does_not_try_again() {
     if !can_run_journald() {
         return;
     }
     // The right size and the right beginning: only loading it finds out.
-    let broken = |configuration: String| {
-        let dir = configuration.split("state_dir = \"").nth(1).unwrap().split("/state\"").next().unwrap().to_owned();
-        let model = std::fs::read(repository().join("models/demo/whisper-demo-q5_1.bin")).unwrap();
-        let mut bad = model[..model.len() / 2].to_vec();
-        bad.resize(model.len(), 0);
-        let path = Path::new(&dir).join("broken.bin");
-        std::fs::write(&path, bad).unwrap();
-        configuration.replace("\"whisper-demo\"", &format!("{:?}", path.display().to_string()))
+    let broken = |dir: &Path| {
+        half("voice-demo.onnx", &dir.join("broken.onnx"));
+        std::fs::copy(repository().join("models/demo/voice-demo.onnx.json"), dir.join("broken.onnx.json")).unwrap();
     };
-    let mut speaker = Speaker::begin(|_| {}, broken);
+    let mut speaker = Speaker::begin_as("run", broken, |of| of.replace("\"voice-demo\"", "\"DIR/broken.onnx\""));
+    speaker.wait_until_told("READY=1");
     assert_eq!(speaker.end(), Some(78));
-    assert!(speaker.told.lock().unwrap().iter().any(|told| told.starts_with("STATUS=fault: model file")));
+    let told = speaker.told.lock().unwrap();
+    let fault = |told: &String| told.starts_with("STATUS=fault: voice") && told.contains("broken.onnx");
+    assert!(told.iter().any(fault), "{told:?}");
 }
 
 #[test]
