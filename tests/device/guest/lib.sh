@@ -53,6 +53,8 @@ count() { records | wc -l; }
 has_records() { [ "$(count)" -ge "$1" ]; }
 last() { records | tail -n 1 | jq -r .MESSAGE; }
 entry_with() { journalctl -u elio -o json "$@" | grep -q .; }
+# Elio's own lines are on the disk, in both languages (src/turn/phrases.rs).
+lines_kept() { [ "$(find /var/lib/elio/lines -name '*.pcm' | wc -l)" -ge 24 ]; }
 restarts() { systemctl show -P NRestarts elio; }
 
 # From the start of the process to READY as systemd saw it, and what the daemon says of itself. Goals: 1.5 s and 4 s.
