@@ -100,7 +100,8 @@ impl Speaker {
             }
             std::thread::sleep(Duration::from_millis(50));
         }
-        let journal: Vec<_> = self.journal(&["SYSLOG_IDENTIFIER=elio"], 0).iter().map(|entry| entry["MESSAGE"].clone()).collect();
+        let journal: Vec<_> =
+            self.journal(&["SYSLOG_IDENTIFIER=elio"], 0).iter().map(|entry| entry["MESSAGE"].clone()).collect();
         panic!("systemd was not told {line}: {:?}; it ended: {ended:?}; {journal:?}", self.told.lock().unwrap());
     }
 
@@ -395,7 +396,10 @@ fn a_model_that_is_seen_to_be_damaged_keeps_it_from_starting_and_its_status_says
     let mut speaker = Speaker::begin_as("run", broken, |of| of.replace("\"whisper-demo\"", "\"DIR/broken.bin\""));
     assert_eq!(speaker.end(), Some(78));
     let told = speaker.told.lock().unwrap();
-    assert!(told.last().unwrap().starts_with("STATUS=fault: model file") && !told.contains(&"READY=1".into()), "{told:?}");
+    assert!(
+        told.last().unwrap().starts_with("STATUS=fault: model file") && !told.contains(&"READY=1".into()),
+        "{told:?}"
+    );
 }
 
 #[test]
