@@ -6,8 +6,11 @@ wait_for 5 "hold mode" status_is .mode hold
 before=$(count)
 press
 sleep 0.3
-speak en-lights
+speak en-lights &
+# The player goes on with silence behind the question, which takes 2.4 s; nobody holds a button for that.
+sleep 2.9
 release
+wait $!
 wait_for 40 "the record of the turn" has_records $((before + 1))
 wait_for 40 "idle" state_is idle
 answered
