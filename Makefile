@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup build demo test cross cross-test check bench bench-instructions bench-models bench-peers models-demo deb device-test install uninstall clean
+.PHONY: help setup build demo test cross cross-test check bench bench-instructions bench-models bench-peers models-demo deb device-test device-test-arm64 install uninstall clean
 
 # Rust as rustup puts it, also in a shell that has not read its profile.
 export PATH := $(PATH):$(or $(CARGO_HOME),$(HOME)/.cargo)/bin
@@ -27,7 +27,7 @@ udev := $(SYSLIBDIR)/udev/rules.d/60-elio.rules
 onnxruntime = $(lastword $(sort $(wildcard target/onnxruntime/*/libonnxruntime.so)))
 
 help: ## This list
-	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 27
+	@sed -n 's/^\([a-z0-9-]*\):[^#]*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 27
 
 setup: ## Install what is missing: system packages, libonnxruntime (done by demo and test too)
 	@.ci/setup
@@ -90,6 +90,12 @@ deb: setup build ## Make the Debian package of this machine's architecture (targ
 
 device-test: deb ## Boot a whole device in User-Mode Linux and test the package on it (scenarios in ARGS="press-mode")
 	@tests/device/run $(ARGS)
+
+device-test-arm64: setup build ## Boot an emulated arm64 board, install the package for it and have a turn (docs/cross.md)
+	@.ci/cross setup
+	@.ci/cross build
+	@.ci/cross run .ci/deb aarch64-unknown-linux-gnu
+	@tests/device/run-arm64 $(ARGS)
 
 install: ## Install what make build made, for every user (PREFIX, DESTDIR); as root
 	@test -x target/release/elio || { echo "install: nothing is built yet: make setup build" >&2; exit 1; }

@@ -16,7 +16,7 @@ ROOT = HERE.parents[1]
 CACHE = ROOT / "target/device"
 RUN = CACHE / "run"
 QUESTIONS = ROOT / "models/demo/questions"
-GUARD_S = 600  # no boot takes longer: something hangs
+GUARD_S = 600  # no boot takes longer in User-Mode Linux: something hangs
 
 _telling = threading.Lock()
 
@@ -34,10 +34,11 @@ def user_mode_linux(board, temporary):
 
 
 class Board:
-    """`name` stands before all that is told of it. `machine` gives the command that boots it."""
+    """`name` stands before all that is told of it. `machine` gives the command that boots it, `guard` the seconds after which a
+    boot is stopped."""
 
-    def __init__(self, name, package, image, machine=user_mode_linux):
-        self.name, self.machine = name, machine
+    def __init__(self, name, package, image, machine=user_mode_linux, guard=GUARD_S):
+        self.name, self.machine, self.guard = name, machine, guard
         self.folder = RUN / name
         self.share, self.disk = self.folder / "share", self.folder / "disk.ext4"
         self.share.mkdir(parents=True)
@@ -83,8 +84,8 @@ class Board:
                     if (self.share / "cut-now").exists():
                         cut = True
                         break
-                    if time.monotonic() - begun > GUARD_S:
-                        self.say(f"it does not end: it was stopped after {GUARD_S} s ({self.folder}/console.log)")
+                    if time.monotonic() - begun > self.guard:
+                        self.say(f"it does not end: it was stopped after {self.guard} s ({self.folder}/console.log)")
                         break
             finally:
                 try:
