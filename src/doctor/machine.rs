@@ -100,9 +100,13 @@ mod tests {
     async fn a_program_is_heard_and_one_that_hangs_is_ended() {
         let machine = Machine::this();
         assert_eq!(machine.run("echo", &["hello"]).await, Ok("hello\n".to_owned()));
-        assert!(machine.run("/nowhere/program", &[]).await.unwrap_err().contains("No such file"));
         assert!(machine.run("sh", &["-c", "echo why >&2; exit 3"]).await.unwrap_err().ends_with(": why"));
         assert!(machine.run("sleep", &["600"]).await.unwrap_err().contains("did not answer"));
+    }
+
+    #[tokio::test]
+    async fn a_program_that_is_not_there_is_named() {
+        assert!(Machine::this().run("/nowhere/program", &[]).await.unwrap_err().contains("No such file"));
     }
 
     #[test]
