@@ -18,7 +18,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use common::{SimProcess, elio, json, output, repository};
+use common::{SimProcess, elio, json, output, patience, repository};
 use serde_json::Value;
 
 use elio::daemon::milestone::{FAULT_ID, READY_ID, WARM_ID};
@@ -91,7 +91,7 @@ impl Speaker {
 
     #[track_caller]
     fn wait_until_told(&mut self, line: &str) {
-        let end = Instant::now() + Duration::from_secs(60);
+        let end = Instant::now() + patience(60);
         let mut ended = None;
         while Instant::now() < end && ended.is_none() {
             ended = self.child.try_wait().unwrap();
@@ -107,7 +107,7 @@ impl Speaker {
 
     #[track_caller]
     fn wait_until_warm(&self) {
-        let end = Instant::now() + Duration::from_secs(60);
+        let end = Instant::now() + patience(60);
         let starting = |status: Value| status["warm_ms"].is_null() || status["state"] == "starting";
         while starting(self.ask("status")) {
             assert!(Instant::now() < end, "it never becomes warm: {:?}", self.told.lock().unwrap());
@@ -138,7 +138,7 @@ impl Speaker {
     /// Entries of the journal that `matches` match, waiting until there are `at_least`.
     #[track_caller]
     fn journal(&self, matches: &[&str], at_least: usize) -> Vec<Value> {
-        let end = Instant::now() + Duration::from_secs(30);
+        let end = Instant::now() + patience(30);
         loop {
             let mut command = Command::new("journalctl");
             command
@@ -158,7 +158,7 @@ impl Speaker {
 
     #[track_caller]
     fn wait_until_logged(&self, words: &str) {
-        let end = Instant::now() + Duration::from_secs(20);
+        let end = Instant::now() + patience(20);
         while Instant::now() < end {
             let all = self.journal(&[], 0);
             if all.iter().any(|entry| entry["MESSAGE"].as_str().is_some_and(|message| message.contains(words))) {
@@ -172,7 +172,7 @@ impl Speaker {
     /// Waits for its end; gives the exit code.
     #[track_caller]
     fn end(&mut self) -> Option<i32> {
-        let end = Instant::now() + Duration::from_secs(30);
+        let end = Instant::now() + patience(30);
         while Instant::now() < end {
             if let Some(status) = self.child.try_wait().unwrap() {
                 return status.code();
@@ -332,7 +332,7 @@ fn it_is_ready_before_its_models_are_loaded_and_serves_who_presses_by_then() {
     let mut speaker = Speaker::begin(|_| {}, |configuration| configuration);
     let pressed = speaker.ask("press");
     assert_eq!((&pressed["ok"], &pressed["warm_ms"]), (&true.into(), &Value::Null));
-    assert_eq!(speaker.ask("status")["state"], "listening");
+    speaker.wait_until_told("STATUS=listening");
     // Nobody speaks: the turn ends as any other, and says of itself when it began.
     let record = records(&speaker, 1).remove(0);
     assert_eq!((&record["ELIO_OUTCOME"], &record["ELIO_STARTING"]), (&"silent".into(), &"true".into()));
@@ -349,7 +349,7 @@ fn it_is_ready_before_its_models_are_loaded_and_serves_who_presses_by_then() {
     assert!(status["ready_ms"].as_u64() < status["warm_ms"].as_u64());
 
     // Its own lines are kept for the next start.
-    let end = Instant::now() + Duration::from_secs(60);
+    let end = Instant::now() + patience(60);
     let kept = || std::fs::read_dir(speaker.path("state/lines")).map_or(0, Iterator::count);
     while kept() < 24 && Instant::now() < end {
         std::thread::sleep(Duration::from_millis(100));

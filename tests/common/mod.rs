@@ -6,12 +6,19 @@
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
 
 use serde_json::Value;
 
 /// The repository.
 pub fn repository() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// How long a test waits before it fails: `seconds`, or so many times that as `ELIO_TEST_PATIENCE` says for a slow machine.
+pub fn patience(seconds: u64) -> Duration {
+    let times = std::env::var("ELIO_TEST_PATIENCE").map_or(1, |times| times.parse().expect("a whole number"));
+    Duration::from_secs(seconds * times)
 }
 
 /// `elio ARGS`, in an environment that holds nothing of Elio's.
