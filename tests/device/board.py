@@ -1,5 +1,6 @@
 """A board of the device test: a disk, a folder shared with it, and boots of it that run scenarios."""
 
+import itertools
 import json
 import os
 import pathlib
@@ -27,9 +28,14 @@ def say(*words):
         print(*words, flush=True)
 
 
+_next_core = itertools.count(1)
+
+
 def user_mode_linux(board, temporary):
-    """The command of a kernel that is a process."""
-    return [CACHE / "linux", f"ubd0={board.disk}", "root=/dev/ubda", "rw", "mem=1024M", "con=null", "con0=null,fd:1",
+    """The command of a kernel that is a process, on a core of its own: it and its programs are processes that take turns at each system
+    call and page fault, and to wake the other core for that costs more than the turn (4.5 instead of 2.5 s to warm)."""
+    cores = sorted(os.sched_getaffinity(0))
+    return ["taskset", "--cpu-list", str(cores[board.core % len(cores)]), CACHE / "linux", f"ubd0={board.disk}", "root=/dev/ubda", "rw", "mem=1024M", "con=null", "con0=null,fd:1",
             f"hostfs={board.share}", f"umid={board.name}", f"uml_dir={temporary}/", "panic=-1", "quiet"]
 
 
@@ -39,6 +45,7 @@ class Board:
 
     def __init__(self, name, package, image, machine=user_mode_linux, guard=GUARD_S):
         self.name, self.machine, self.guard = name, machine, guard
+        self.core = next(_next_core)
         self.folder = RUN / name
         self.share, self.disk = self.folder / "share", self.folder / "disk.ext4"
         self.share.mkdir(parents=True)
