@@ -13,18 +13,23 @@ use std::path::{Path, PathBuf};
 #[cfg(target_arch = "x86_64")]
 pub const LEVEL: &str = "x86-64-v3 (Intel Haswell or AMD Zen and newer)";
 
-/// What the running processor lacks, by the names of /proc/cpuinfo; empty where the program can run.
+/// What the processor must have, by the names of /proc/cpuinfo, and whether it has.
 #[cfg(target_arch = "x86_64")]
-pub fn lacking() -> Vec<&'static str> {
-    let has = [
+fn features() -> [(&'static str, bool); 6] {
+    [
         ("avx", is_x86_feature_detected!("avx")),
         ("avx2", is_x86_feature_detected!("avx2")),
         ("bmi1", is_x86_feature_detected!("bmi1")),
         ("bmi2", is_x86_feature_detected!("bmi2")),
         ("f16c", is_x86_feature_detected!("f16c")),
         ("fma", is_x86_feature_detected!("fma")),
-    ];
-    has.into_iter().filter(|(_, there)| !there).map(|(name, _)| name).collect()
+    ]
+}
+
+/// What the running processor lacks, by the names of /proc/cpuinfo; empty where the program can run.
+#[cfg(target_arch = "x86_64")]
+pub fn lacking() -> Vec<&'static str> {
+    features().into_iter().filter(|(_, there)| !there).map(|(name, _)| name).collect()
 }
 
 /// What whisper.cpp was compiled for, in gcc's words: the setting that its build reads too (`.cargo/config.toml`).
@@ -53,12 +58,7 @@ pub fn become_faster() {
     let first = LEVEL == "armv8-a" && option_env!("GGML_NATIVE") != Some("ON");
     let faster = std::env::current_exe().ok().and_then(|exe| faster_than(&exe));
     if let (true, true, Some(faster)) = (able, first, faster) {
-        let mut args = std::env::args_os();
-        let mut program = std::process::Command::new(faster);
-        if let Some(name) = args.next() {
-            program.arg0(name);
-        }
-        let _ = program.args(args).exec();
+        let _ = crate::anew::command(faster).exec();
     }
 }
 
@@ -88,6 +88,14 @@ mod tests {
     #[test]
     fn a_machine_that_runs_the_tests_lacks_nothing() {
         assert_eq!(super::lacking(), Vec::<&str>::new());
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[test]
+    fn the_package_refuses_what_the_program_refuses() {
+        let names: Vec<_> = super::features().iter().map(|(name, _)| *name).collect();
+        let asked = format!("for flag in {}; do", names.join(" "));
+        assert!(include_str!("../debian/preinst").contains(&asked), "{asked}");
     }
 
     #[cfg(target_arch = "aarch64")]

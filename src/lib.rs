@@ -9,6 +9,7 @@
 //!   their own section of it.
 //! * [`clock`]: CLOCK_MONOTONIC nanoseconds, the one time of every instant, and the injected clock of the tests.
 //! * [`cpu`]: what the processor must have, asked before anything else runs.
+//! * `anew`: the process going on as another program (`cpu`), or in another environment (`onnx`).
 //! * [`audio`]: the PCM trait with the ALSA, the WAV and the scripted device; capture and playback threads, rings,
 //!   resampling, VAD.
 //! * [`wake`]: the button, the status LED and the mute line.
@@ -25,6 +26,7 @@
 //! * [`sim`]: the simulated Claude API, for the demo, the benches and the tests.
 //! * [`bench`]: many turns on recorded speech, and what each stage took; false cut-offs; comparison and picture.
 
+mod anew;
 pub mod audio;
 pub mod bench;
 pub mod claude;

@@ -3,6 +3,8 @@
 
 use std::os::unix::process::CommandExt;
 
+use crate::anew;
+
 /// What the library asks when it is opened.
 const VARIABLE: &str = "ORT_DISABLE_TELEMETRY";
 
@@ -13,12 +15,7 @@ pub(crate) fn turn_off() {
         return;
     }
     let Ok(exe) = std::env::current_exe() else { return };
-    let mut args = std::env::args_os();
-    let mut program = std::process::Command::new(exe);
-    if let Some(name) = args.next() {
-        program.arg0(name);
-    }
-    let error = program.args(args).env(VARIABLE, "1").exec();
+    let error = anew::command(exe).env(VARIABLE, "1").exec();
     log::warn!(
         "ONNX Runtime's telemetry stays on, unless {VARIABLE}=1 is set: the program cannot be started anew: {error}"
     );

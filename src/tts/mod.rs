@@ -77,6 +77,23 @@ pub struct Spoken {
     pub cached: bool,
 }
 
+impl Spoken {
+    /// Made just now, and all at once: a network and espeak-ng give the samples of a chunk together.
+    fn made(joined: sound::Joined, rate: u32, voice: String, fallback: bool) -> Spoken {
+        let now = Mono::now();
+        Spoken {
+            samples: joined.samples,
+            rate,
+            lead_silence: joined.lead,
+            first_pcm: now,
+            done: now,
+            voice,
+            fallback,
+            cached: false,
+        }
+    }
+}
+
 /// A line of Elio's own, spoken.
 #[derive(Clone, Debug)]
 pub struct MadeLine {
@@ -97,17 +114,7 @@ pub fn espeak_line(settings: &TtsSettings, language: Language, text: &str) -> Re
     let (samples, rate) = espeak.speak(&pronounce::pronounce(text, language))?;
     let gain = sound::gain(&samples, rate, settings.level_dbfs);
     let joined = sound::join(samples, rate, gain, true, Pause::None);
-    let now = Mono::now();
-    Ok(Spoken {
-        samples: joined.samples,
-        rate,
-        lead_silence: joined.lead,
-        first_pcm: now,
-        done: now,
-        voice: espeak::NAME.into(),
-        fallback: true,
-        cached: false,
-    })
+    Ok(Spoken::made(joined, rate, espeak::NAME.into(), true))
 }
 
 /// What speaks chunks; [`Tts`], or a script in the tests of the turn.

@@ -196,18 +196,7 @@ impl Engine {
         let sound = seconds(joined.samples.len(), rate).saturating_sub(pause.length());
         let chunk = Measured { characters: text.chars().count(), sound, compute: raw.compute };
         self.ready.set_pace(*language, |pace| pace.observe(chunk));
-        let now = Mono::now();
-        Ok(Spoken {
-            samples: joined.samples,
-            rate,
-            lead_silence: joined.lead,
-            // The network gives all of a chunk at once.
-            first_pcm: now,
-            done: now,
-            voice,
-            fallback,
-            cached: false,
-        })
+        Ok(Spoken::made(joined, rate, voice, fallback))
     }
 
     /// A tiny inference of each voice that nobody has used for long.
