@@ -42,13 +42,13 @@ fn what_is_made_hears_and_speaks() {
         common::json(&common::output(command.args(["--set", "stt.threads=1", "--json"])))
     };
     for model in ["bench-whisper-tiny-q5_1", "bench-whisper-tiny-f16"] {
-        assert_eq!(models.whisper(model).unwrap().verify().unwrap(), Verified::Same);
+        assert_eq!(models.whisper(model).unwrap().verify().unwrap(), Verified::Published);
         let heard = elio(&["transcribe", "models/demo/questions/en-joke.wav"], model);
         assert_eq!((&heard["model"], &heard["audio_ctx"]), (&model.into(), &512.into()));
         assert!(!heard["text"].as_str().unwrap().is_empty(), "{heard}");
     }
     let voice = "bench-voice-medium";
-    assert_eq!(models.voice(voice).unwrap().verify().unwrap(), Verified::Same);
+    assert_eq!(models.voice(voice).unwrap().verify().unwrap(), Verified::Published);
     let wav = folder.join("said.wav");
     let said = elio(&["say", "It is noon.", "--language", "en", "--out", wav.to_str().unwrap()], voice);
     assert_eq!((&said["voice"], &said["fallback"]), (&voice.into(), &false.into()));

@@ -11,7 +11,9 @@ use serde_json::{Value, json};
 
 use super::{CliError, Exit, Global, stdout};
 use crate::config::{Config, Language};
-use crate::models::{Did, Entry, FetchError, Fetched, Fetcher, Mirror, ModelError, Models, Patience, Store};
+use crate::models::{
+    Did, Entry, FetchError, Fetched, Fetcher, Mirror, ModelError, Models, Patience, Store, become_owner,
+};
 use crate::tts::voice_name;
 use show::Show;
 
@@ -129,6 +131,10 @@ fn fetch(args: &FetchArgs, config: &Config, global: &Global) -> Result<(), CliEr
         }
     }
 
+    // Before the runtime, which has threads.
+    if let Some(user) = become_owner(&config.models.dirs)? {
+        show.tell(&format!("going on as the user {user}, whose folder the models go to"));
+    }
     let runtime = super::runtime()?;
     let store = runtime.block_on(Store::open(&config.models.dirs, &|news| show.news(news)))?;
     let (mut documents, mut failed) = (Vec::new(), Vec::new());
@@ -247,7 +253,7 @@ fn verify(args: &VerifyArgs, config: &Config, global: &Global) -> Result<(), Cli
 impl From<FetchError> for CliError {
     fn from(error: FetchError) -> Self {
         let exit = match &error {
-            FetchError::Model(_) => Exit::Config,
+            FetchError::Model(_) | FetchError::NoFolder => Exit::Config,
             FetchError::Mirror { .. } | FetchError::Authority { .. } => Exit::Usage,
             FetchError::Refused { .. } | FetchError::Tls { .. } => Exit::Unavailable,
             FetchError::Cut { .. } => Exit::TryAgain,

@@ -10,7 +10,7 @@ use crate::wake::{self, LineFacts, Role, WakeError};
 
 /// The consumers of the daemon's own lines begin so.
 const OURS: &str = "elio-";
-const PERMISSION: &str = "`sudo usermod -aG gpio $USER`, the udev rule 60-elio-gpio.rules, then log in again";
+const PERMISSION: &str = "`sudo usermod -aG gpio $USER`, the udev rule 60-elio.rules, then log in again";
 
 /// A line that may be looked at further, or what there is to say of it.
 async fn line(patient: &Patient, role: Role, settings: Option<&LineSettings>) -> Result<(LineFacts, String), Finding> {

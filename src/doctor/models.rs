@@ -1,11 +1,8 @@
 //! The model files: there, and every byte what the manifest says.
 
-use std::fs::{self, File};
-use std::io::{self, Read};
-use std::path::{Path, PathBuf};
+use std::fs;
+use std::path::PathBuf;
 use std::sync::Arc;
-
-use sha2::{Digest, Sha256};
 
 use super::{Finding, Patient};
 use crate::config::Config;
@@ -70,33 +67,17 @@ fn files(models: &Models, kind: Kind, name: &str) -> Result<Vec<PathBuf>, ModelE
     })
 }
 
-/// Opens it and compares every byte with the manifest. The one place that knows how.
+/// Opens it and compares every byte with the manifest, or with what came first.
 fn verify(models: &Models, kind: Kind, name: &str) -> Result<Verified, ModelError> {
     match kind {
         Kind::Whisper => models.whisper(name)?.verify(),
         Kind::Voice => models.voice(name)?.verify(),
-        // These have no verification of their own: one file, and its hash in the manifest.
         Kind::Vad | Kind::Turn => {
-            let hash = models.manifest().get(name).and_then(|entry| entry.files.first()?.sha256.clone());
-            for path in files(models, kind, name)? {
-                let Some(want) = &hash else { return Ok(Verified::NotPinned) };
-                let fault = |fault| ModelError::Bad { path: path.clone(), fault };
-                let found = sha256(&path).map_err(|error| fault(format!("cannot be read: {error}")))?;
-                if found != *want {
-                    return Err(fault(format!("is damaged: SHA-256 {found}, the manifest says {want}: replace it")));
-                }
-            }
-            Ok(Verified::Same)
-        }
-    }
-}
-
-fn sha256(path: &Path) -> io::Result<String> {
-    let (mut file, mut hash, mut buffer) = (File::open(path)?, Sha256::new(), vec![0; 1 << 16]);
-    loop {
-        match file.read(&mut buffer)? {
-            0 => return Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()),
-            count => hash.update(&buffer[..count]),
+            // One that is not there is told in the words of its opening.
+            files(models, kind, name)?;
+            let Some(entry) = models.manifest().get(name) else { return Ok(Verified::Unknown) };
+            let mut reports = models.verify(entry).into_iter();
+            reports.try_fold(Verified::Published, |weakest, report| Ok(weakest.max(report.checked?.how())))
         }
     }
 }
@@ -114,9 +95,12 @@ fn one(models: &Models, model: &Model) -> Finding {
     let name = &model.name;
     let mb = super::finding::rounded(model.bytes as f64 / 1e6, 1);
     let finding = match verify(models, model.kind, name) {
-        Ok(Verified::Same) => Finding::ok(format!("{name}: {mb} MB, the hash is the manifest's")),
-        Ok(Verified::NotPinned) => {
-            Finding::ok(format!("{name}: {mb} MB; the manifest has no hash, so it is taken as it is"))
+        Ok(Verified::Published) => Finding::ok(format!("{name}: {mb} MB, the hash is the manifest's")),
+        Ok(Verified::Pinned) => {
+            Finding::ok(format!("{name}: {mb} MB, as it came first; nobody publishes a hash of it"))
+        }
+        Ok(Verified::Unknown) => {
+            Finding::ok(format!("{name}: {mb} MB; there is nothing to compare it with, so it is taken as it is"))
         }
         // What cannot be had by that name is a matter of the configuration.
         Err(error @ (ModelError::Unknown { .. } | ModelError::Manifest { .. })) => {
@@ -135,6 +119,8 @@ fn one(models: &Models, model: &Model) -> Finding {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
     use crate::doctor::tests::demo;
     use crate::doctor::{Machine, Verdict};

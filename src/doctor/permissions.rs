@@ -146,7 +146,7 @@ fn devices(person: &Person, machine: &Machine, folder: &str, names: &[&str], gro
         None if nodes.is_empty() => return None,
         None => Finding::ok(format!("{name} may use all {count} devices in {folder} of the group {group}")),
         Some(first) => {
-            let rule = if group == "gpio" { ", and install the udev rule 60-elio-gpio.rules" } else { "" };
+            let rule = if group == "gpio" { ", and install the udev rule 60-elio.rules" } else { "" };
             Finding::fault(
                 format!("{name} may not use {} of {count} devices, such as {}", closed.len(), first.display()),
                 format!("`sudo usermod -aG {group} {USER}` (SupplementaryGroups={group} in the unit){rule}"),

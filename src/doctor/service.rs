@@ -48,14 +48,16 @@ impl Patient {
 
     /// The unit, asked once.
     pub(super) async fn unit(&self) -> &Unit {
-        let asked = "--property=LoadState,ActiveState,Result,NRestarts,User,LimitRTPRIO,LimitMEMLOCK,UnitFileState";
+        let asked = "--property=LoadState,ActiveState,Result,NRestarts,User,LimitRTPRIO,LimitMEMLOCK,UnitFileState,\
+                     DevicePolicy,DeviceAllow,MemoryDenyWriteExecute";
         let ask = || async move {
             let shown = self.machine.run("systemctl", &["show", "elio.service", asked]).await.unwrap_or_default();
-            let unit: Unit = shown
-                .lines()
-                .filter_map(|line| line.split_once('='))
-                .map(|(name, value)| (name.to_owned(), value.to_owned()))
-                .collect();
+            let mut unit = Unit::new();
+            for (name, value) in shown.lines().filter_map(|line| line.split_once('=')) {
+                // A list has a line for each entry.
+                let all = unit.entry(name.to_owned()).or_default();
+                *all = format!("{all} {value}").trim().to_owned();
+            }
             if unit.get("LoadState").is_some_and(|state| state == "loaded") { unit } else { Unit::new() }
         };
         self.unit.get_or_init(ask).await

@@ -35,8 +35,10 @@ fn disk_of(folder: &Path, free: u64, full: bool, largest: u64) -> Finding {
         Finding::fault(format!("{said}, and no inode"), "remove small files: `du --inodes -xd1 / | sort -n` finds them")
     } else if free < DISK.1 {
         Finding::fault(format!("{said}: records are about to be lost"), mend)
-    } else if free < DISK.0.max(largest) {
-        Finding::warning(format!("{said}; a model may need {} MB", DISK.0.max(largest) / 1_000_000), mend)
+    } else if free < largest {
+        Finding::warning(format!("{said}; to replace the largest model takes {} MB", largest / 1_000_000), mend)
+    } else if free < DISK.0 {
+        Finding::warning(format!("{said}, where {} MB should be", DISK.0 / 1_000_000), mend)
     } else {
         Finding::ok(said)
     };

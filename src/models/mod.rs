@@ -19,7 +19,7 @@ use std::path::PathBuf;
 
 use crate::config::ModelsSettings;
 pub use error::ModelError;
-pub use fetch::{Did, FetchError, Fetched, Fetcher, Mirror, News, Patience, Store};
+pub use fetch::{Did, FetchError, Fetched, Fetcher, Mirror, News, Patience, Store, become_owner};
 pub use hash::Algorithm;
 pub use manifest::{Entry, FileEntry, Kind, Manifest, VoiceKind};
 pub use open::{TurnModel, VoiceModel, WhisperModel};

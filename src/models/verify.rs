@@ -7,13 +7,15 @@ use super::hash::{Algorithm, Sums};
 use super::open::{Found, check_kind};
 use super::{Entry, FileEntry, ModelError, Models, Pins, VoiceModel, WhisperModel};
 
-/// What [`WhisperModel::verify`] and [`VoiceModel::verify`] found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// By what a model is known to be right; of several files, the weakest, which is the greatest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Verified {
-    /// Every byte is what the manifest says, or what was pinned at the first download.
-    Same,
-    /// There is neither hash nor pin for (one of) its files.
-    NotPinned,
+    /// Every byte is what the manifest says.
+    Published,
+    /// Every byte is what came first: its publisher gives no hash.
+    Pinned,
+    /// There is neither hash nor pin.
+    Unknown,
 }
 
 /// What a file that is right was compared with.
@@ -39,9 +41,13 @@ pub struct FileReport {
 }
 
 impl Checked {
-    /// It was compared with something.
-    pub fn known(&self) -> bool {
-        self.pinned || !self.published.is_empty()
+    /// What it was compared with.
+    pub fn how(&self) -> Verified {
+        match (self.published.is_empty(), self.pinned) {
+            (false, _) => Verified::Published,
+            (true, true) => Verified::Pinned,
+            (true, false) => Verified::Unknown,
+        }
     }
 }
 
@@ -78,13 +84,11 @@ impl VoiceModel {
 }
 
 fn verify(files: &[Found]) -> Result<Verified, ModelError> {
-    let mut verified = Verified::Same;
+    let mut weakest = Verified::Published;
     for Found { path, entry, mend } in files {
-        if !check_file(path, entry.as_ref(), mend)?.known() {
-            verified = Verified::NotPinned;
-        }
+        weakest = weakest.max(check_file(path, entry.as_ref(), mend)?.how());
     }
-    Ok(verified)
+    Ok(weakest)
 }
 
 /// Reads a file to its end and compares it with the manifest and the pins of its folder.

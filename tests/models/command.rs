@@ -1,8 +1,9 @@
 //! `elio models`, as a person and a script use it.
 
-use std::fs;
+use std::fs::{self, Permissions};
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 use std::path::Path;
 use std::process::{Command, Output};
 
@@ -63,6 +64,32 @@ async fn without_names_it_fetches_what_the_configuration_needs() {
     let verified = common::json(&output(elio(&house, &["verify", "--json"])).await);
     let file = &verified["models"][0]["files"][0];
     assert_eq!((&file["ok"], &file["published"][0]), (&Value::Bool(true), &"sha256".into()));
+}
+
+/// The service owns the folder, and what a program that took it over put there must not move root's hand.
+#[tokio::test(flavor = "multi_thread")]
+async fn root_fetches_as_the_owner_of_the_folder() {
+    let server = bytes_server().await;
+    let house = House::new(&turn(&format!("{}/turn.onnx", server.base_url), Some(&content(1))));
+    fs::create_dir_all(house.dir()).unwrap();
+    if chown(house.dir(), Some(65_534), Some(65_534)).is_err() {
+        println!("NOT RUN: a folder of somebody else: only root can make one");
+        return;
+    }
+    fs::set_permissions(house.folder.path(), Permissions::from_mode(0o755)).unwrap();
+    let secret = house.folder.path().join("secret");
+    fs::write(&secret, "root's").unwrap();
+    fs::set_permissions(&secret, Permissions::from_mode(0o600)).unwrap();
+    symlink(&secret, house.dir().join("turn.onnx.part")).unwrap();
+    let ca = server.ca_file.clone().unwrap();
+    let fetched = output(elio(&house, &["fetch", "--ca-file", ca.to_str().unwrap()])).await;
+    let err = String::from_utf8_lossy(&fetched.stderr);
+    assert!(fetched.status.success() && err.contains("as the user 65534"), "{err}");
+    assert_eq!(house.read("turn.onnx").unwrap(), content(1));
+    let owner = |file: &Path| fs::metadata(file).unwrap().uid();
+    assert_eq!((owner(&house.dir().join("turn.onnx")), owner(&secret)), (65_534, 0));
+    assert_eq!(fs::read_to_string(&secret).unwrap(), "root's");
+    assert_eq!(fs::metadata(&secret).unwrap().mode() & 0o777, 0o600);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -42,8 +42,8 @@ fn every_model_file_of_the_repository_is_the_one_of_the_manifest() {
         let is_model = [".bin", ".onnx", ".json"].iter().any(|end| name.ends_with(end));
         assert!(!is_model || listed.contains(&name), "models/demo/{name} is not in the manifest");
     }
-    assert_eq!(models.whisper("whisper-demo").unwrap().verify().unwrap(), Verified::Same);
-    assert_eq!(models.voice("voice-demo").unwrap().verify().unwrap(), Verified::Same);
+    assert_eq!(models.whisper("whisper-demo").unwrap().verify().unwrap(), Verified::Published);
+    assert_eq!(models.voice("voice-demo").unwrap().verify().unwrap(), Verified::Published);
 }
 
 /// What issue and docs promise to be there, each with an address and with what it is told from another file by.
@@ -104,7 +104,7 @@ fn a_path_is_taken_and_keeps_what_the_manifest_knows_of_the_same_file() {
     fs::copy(demo().join("whisper-demo-q5_1.bin"), &own).unwrap();
     let own = models.whisper(own.to_str().unwrap()).unwrap();
     assert_eq!(own.audio_ctx_min, 512);
-    assert_eq!(own.verify().unwrap(), Verified::NotPinned);
+    assert_eq!(own.verify().unwrap(), Verified::Unknown);
 
     let voice = dir.path().join("v.onnx");
     fs::copy(demo().join("voice-demo.onnx"), &voice).unwrap();
@@ -213,6 +213,6 @@ fn a_manifest_of_ones_own_replaces_the_built_in_one() {
     let models = open().unwrap();
     let mine = models.whisper("mine").unwrap();
     assert_eq!((mine.audio_ctx_min, mine.languages.as_slice()), (200, [Language::Fr].as_slice()));
-    assert_eq!(mine.verify().unwrap(), Verified::NotPinned);
+    assert_eq!(mine.verify().unwrap(), Verified::Unknown);
     assert!(matches!(models.whisper("whisper-demo"), Err(ModelError::Unknown { .. })));
 }

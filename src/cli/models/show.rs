@@ -73,7 +73,8 @@ impl Show {
         }
     }
 
-    fn tell(&self, text: &str) {
+    /// A line of how far it is.
+    pub(super) fn tell(&self, text: &str) {
         match &*self.bar.borrow() {
             Some(bar) => bar.println(text),
             // Where standard error is closed, nobody looks.

@@ -53,8 +53,11 @@ pub enum FetchError {
         /// How much is wanted and free, or what the system says.
         fault: String,
     },
+    /// There is no place for them: the caller exits with 78.
+    #[error("models.dirs names no folder: name one there, or with --dir")]
+    NoFolder,
     /// Another fault of the disk: the caller shows it.
-    #[error("{path}: {fault}", path = path.display())]
+    #[error("{path}: {fault}: look at the disk (`dmesg`), or name another folder with --dir", path = path.display())]
     Disk {
         /// The folder or file.
         path: PathBuf,
@@ -90,7 +93,10 @@ pub enum FetchError {
         tries: u32,
     },
     /// What came is not the file: it was removed.
-    #[error("{url}: what came {fault}; it was removed")]
+    #[error(
+        "{url}: what came {fault}; it was removed: fetch it again, and if it comes so again, the publisher or the mirror has another \
+         file: name a mirror that has this one"
+    )]
     Wrong {
         /// The address.
         url: String,

@@ -4,6 +4,7 @@
 mod client;
 mod download;
 mod error;
+mod owner;
 mod part;
 mod store;
 
@@ -19,6 +20,7 @@ use super::verify::{Checked, check_file, compare};
 use super::{Entry, FileEntry, Pin, Pins};
 use download::{Wanted, download};
 pub use error::FetchError;
+pub use owner::become_owner;
 use part::Part;
 pub use store::Store;
 pub(super) use store::readable;

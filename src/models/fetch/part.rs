@@ -35,8 +35,15 @@ impl Part {
     /// Takes up the part that an earlier fetch of `url` left, or begins one.
     pub(super) fn open(path: &Path, url: &str) -> io::Result<Part> {
         let known = fs::read_to_string(beside(path)).ok().and_then(|text| toml::from_str::<Origin>(&text).ok());
-        let open = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o644).open(path);
-        let mut file = open?;
+        let mut open = OpenOptions::new();
+        open.read(true).write(true).create(true).truncate(false).mode(0o644);
+        let mut file = match open.open(path) {
+            // Somebody else's leftover in our folder.
+            Err(error) if error.kind() == ErrorKind::PermissionDenied && fs::remove_file(path).is_ok() => {
+                open.open(path)
+            }
+            opened => opened,
+        }?;
         let mut hashes = Hashes::default();
         let (len, origin) = match known.filter(|origin| origin.url == url && origin.mark.is_some()) {
             Some(origin) => (hashes.read(&mut file)?, origin),

@@ -1,12 +1,12 @@
 //! The folder that fetched models go to: one fetch at a time, room on its disk, files that the service may read.
 
-use std::fs::{self, File, OpenOptions, Permissions};
+use std::fs::{self, File, Permissions};
 use std::io;
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rustix::fs::{FlockOperation, flock, statvfs};
+use rustix::fs::{FlockOperation, Mode, OFlags, flock, statvfs};
 use rustix::io::Errno;
 
 use super::{FetchError, News};
@@ -25,7 +25,7 @@ impl Store {
     /// The first of the folders that can be written to, made where it is missing. Waits for another fetch to end.
     ///
     /// # Errors
-    /// [`FetchError::Denied`], [`FetchError::Full`], [`FetchError::Disk`]: of the first folder.
+    /// [`FetchError::Denied`], [`FetchError::Full`], [`FetchError::Disk`]: of the first folder; [`FetchError::NoFolder`].
     pub async fn open(dirs: &[PathBuf], news: &dyn Fn(News<'_>)) -> Result<Store, FetchError> {
         let mut first = None;
         for dir in dirs {
@@ -37,8 +37,7 @@ impl Store {
                 Err(error) => first = first.or(Some(FetchError::disk(dir, &error))),
             }
         }
-        let none = || FetchError::Disk { path: PathBuf::new(), fault: "models.dirs names no folder".to_owned() };
-        Err(first.unwrap_or_else(none))
+        Err(first.unwrap_or(FetchError::NoFolder))
     }
 
     fn lock_file(dir: &Path) -> io::Result<File> {
@@ -47,7 +46,9 @@ impl Store {
         for made in missing.into_iter().filter(|made| !made.as_os_str().is_empty()) {
             fs::set_permissions(made, Permissions::from_mode(0o755))?;
         }
-        OpenOptions::new().write(true).create(true).truncate(false).mode(0o644).open(dir.join(".lock"))
+        // For reading, which is enough for a lock: an earlier fetch may have left it to somebody else.
+        let flags = OFlags::RDONLY | OFlags::CREATE | OFlags::CLOEXEC;
+        Ok(rustix::fs::open(dir.join(".lock"), flags, Mode::from_raw_mode(0o644))?.into())
     }
 
     async fn wait(lock: &File, dir: &Path, news: &dyn Fn(News<'_>)) -> Result<(), FetchError> {
