@@ -49,10 +49,11 @@ impl Feeder {
     }
 
     pub fn push(&mut self, turn: u64, rate: u32, samples: &[f32]) {
-        if self.open != Some(turn) || rate == 0 {
+        let rates = (rate, self.shared.rate.load(Relaxed));
+        // Of a device that was never there nobody knows the rate, and nothing is heard from it.
+        if self.open != Some(turn) || rates.0 == 0 || rates.1 == 0 {
             return;
         }
-        let rates = (rate, self.shared.rate.load(Relaxed));
         if self.resamplers.last().is_none_or(|r| r.rates() != rates) {
             // Another voice within the turn: the one before ends with what its converter still holds.
             self.flush(turn);

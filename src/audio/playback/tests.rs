@@ -466,3 +466,17 @@ fn a_tap_keeps_only_its_last_seconds() {
     assert!((0.1..=1.1).contains(&length), "{length} s");
     assert!(tap.take(Mono::from_nanos(0), Mono::from_nanos(1)).samples.is_empty());
 }
+
+/// Elio may start before its sound card is there.
+#[test]
+fn what_is_given_before_there_was_a_device_is_dropped_and_the_rest_is_heard() {
+    let mut bench = Bench::new();
+    bench.shared.rate.store(0, Relaxed);
+    bench.feeder.begin(1);
+    bench.feeder.push(1, 16_000, &[0.25; 160]);
+    bench.shared.rate.store(16_000, Relaxed);
+    bench.feeder.push(1, 16_000, &[0.5; 160]);
+    bench.feeder.finish(1);
+    let heard: Vec<f32> = bench.fill(480).into_iter().filter(|sample| sample.abs() > AUDIBLE).collect();
+    assert_eq!(heard, [0.5; 160]);
+}
