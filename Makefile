@@ -8,8 +8,11 @@ SHELL := /bin/bash
 export PATH := $(PATH):$(or $(CARGO_HOME),$(HOME)/.cargo)/bin
 CARGO ?= cargo
 FEATURES ?=
-# On a board whisper.cpp may use all that its processor has; what is built for other boards comes from `make cross`.
-ifeq ($(shell uname -m),aarch64)
+machine := $(shell uname -m)
+# On a board whisper.cpp may use all that its processor has. A package is for other boards too: it gets the two programs that
+# .ci/cross builds, unless GGML_NATIVE=ON is asked for.
+ifeq ($(machine),aarch64)
+package_of := $(if $(filter ON,$(GGML_NATIVE)),native,two)
 export GGML_NATIVE ?= ON
 endif
 PREFIX ?= /usr/local
@@ -85,8 +88,15 @@ bench-peers: setup build ## Compare with whisper.cpp, Piper and Silero, in turns
 models-demo: build ## Train the demo's models anew (two hours; ARGS="--install" puts them into models/demo)
 	@models/demo/train/make $(ARGS)
 
+ifeq ($(package_of),two)
+deb: setup
+	@.ci/cross setup-board
+	@FEATURES="$(FEATURES)" GGML_NATIVE=OFF .ci/cross build
+	@.ci/cross run .ci/deb aarch64-unknown-linux-gnu
+else
 deb: setup build ## Make the Debian package of this machine's architecture (target/debian/)
 	@.ci/deb
+endif
 
 device-test: deb ## Boot a whole device in User-Mode Linux and test the package on it (scenarios in ARGS="press-mode")
 	@tests/device/run $(ARGS)
