@@ -12,12 +12,14 @@ import threading
 import time
 import wave
 
+import console
+
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 CACHE = ROOT / "target/device"
 RUN = CACHE / "run"
 QUESTIONS = ROOT / "models/demo/questions"
-GUARD_S = 600  # no boot takes longer in User-Mode Linux: something hangs
+STALL_S = 240  # no scenario takes longer in User-Mode Linux, each of its steps has a limit of its own: something hangs
 
 _telling = threading.Lock()
 
@@ -35,24 +37,31 @@ def user_mode_linux(board, temporary):
     """The command of a kernel that is a process, on a core of its own: it and its programs are processes that take turns at each system
     call and page fault, and to wake the other core for that costs more than the turn (4.5 instead of 2.5 s to warm)."""
     cores = sorted(os.sched_getaffinity(0))
-    return ["taskset", "--cpu-list", str(cores[board.core % len(cores)]), CACHE / "linux", f"ubd0={board.disk}", "root=/dev/ubda", "rw", "mem=1024M", "con=null", "con0=null,fd:1",
-            f"hostfs={board.share}", f"umid={board.name}", f"uml_dir={temporary}/", "panic=-1", "quiet"]
+    core = str(cores[board.core % len(cores)])
+    return ["taskset", "--cpu-list", core, CACHE / "linux", f"ubd0={board.disk}", "root=/dev/ubda", "rw", "mem=1024M",
+            "con=null", "con0=null,fd:1", f"hostfs={board.share}", f"umid={board.name}", f"uml_dir={temporary}/", "panic=-1", "quiet"]
 
 
 class Board:
-    """`name` stands before all that is told of it. `machine` gives the command that boots it, `guard` the seconds after which a
-    boot is stopped."""
+    """`name` stands before all that is told of it. `machine` gives the command that boots it, `stall` the seconds without a scenario's
+    end after which a boot is stopped."""
 
-    def __init__(self, name, package, image, machine=user_mode_linux, guard=GUARD_S):
-        self.name, self.machine, self.guard = name, machine, guard
+    def __init__(self, name, package, image, machine=user_mode_linux, stall=STALL_S):
+        self.name, self.package, self.image, self.machine, self.stall = name, package, image, machine, stall
         self.core = next(_next_core)
         self.folder = RUN / name
         self.share, self.disk = self.folder / "share", self.folder / "disk.ext4"
+        self.kernel_hung = False
+        self.goals = []
+
+    def begin(self):
+        """A board that nothing has happened on yet."""
+        self.goals = []
         self.share.mkdir(parents=True)
         shutil.copytree(HERE / "guest", self.share / "guest")
         _sounds(self.share / "sounds")
-        shutil.copy(package, self.share / "elio.deb")
-        subprocess.run(["cp", "--sparse=always", image, self.disk], check=True)
+        shutil.copy(self.package, self.share / "elio.deb")
+        subprocess.run(["cp", "--sparse=always", self.image, self.disk], check=True)
 
     def say(self, text):
         """A line about this board."""
@@ -78,7 +87,7 @@ class Board:
             (self.share / name).unlink(missing_ok=True)
         # The kernel's memory is a file there: in the host's memory where there is room, or else every page goes to a disk.
         temporary = pathlib.Path(tempfile.mkdtemp(dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else CACHE))
-        begun = time.monotonic()
+        begun = moved = time.monotonic()
         told = 0
         cut = False
         with open(self.folder / "console.log", "ab") as console:
@@ -87,12 +96,14 @@ class Board:
             try:
                 while kernel.poll() is None:
                     time.sleep(0.1)
-                    told = self._tell(told)
+                    before, told = told, self._tell(told)
+                    if told > before:
+                        moved = time.monotonic()
                     if (self.share / "cut-now").exists():
                         cut = True
                         break
-                    if time.monotonic() - begun > self.guard:
-                        self.say(f"it does not end: it was stopped after {self.guard} s ({self.folder}/console.log)")
+                    if time.monotonic() - moved > self.stall:
+                        self._hangs(temporary, plan[told])
                         break
             finally:
                 try:
@@ -112,6 +123,15 @@ class Board:
         self.say(f"this boot: {time.monotonic() - begun:.0f} s")
         return results
 
+    def _hangs(self, temporary, scenario):
+        """Says who does: a kernel that answers no more, or the programs on one that does."""
+        answer = console.answers(temporary, self.name) if self.machine is user_mode_linux else "another kernel"
+        self.kernel_hung = answer is None
+        if answer:
+            (self.folder / "kernel.log").write_text(answer)
+        who = "its kernel answers no more" if self.kernel_hung else f"its kernel still answers ({self.folder}/kernel.log)"
+        self.say(f"{scenario} does not end: the boot was stopped after {self.stall} s without a scenario's end; {who}")
+
     def _read(self):
         path = self.share / "results"
         return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
@@ -124,6 +144,9 @@ class Board:
             log = self.share / "out" / f"{result['scenario']}.log"
             lines = log.read_text(errors="replace").splitlines() if log.exists() else []
             shown = lines if not good else [line for line in lines if line.startswith("    ")]
+            # lib.sh, goal.
+            self.goals += [f"{self.name}, {result['scenario']}: {line.strip()}" for line in lines
+                           if line.endswith((": met", ": MISSED"))]
             with _telling:
                 print(f"  {self.name:<8} {'ok  ' if good else 'FAIL'}  {result['scenario']:<12} {result['seconds']:5.1f} s",
                       *(f"           {line.strip() if good else line}" for line in shown), sep="\n", flush=True)

@@ -1,6 +1,5 @@
 # Press, speak, silence ends the turn; the answer is recorded from the card.
 record_start answer-press
-sleep 0.5
 press
 wait_for 5 "the LED while it listens" led_is 1
 sleep 0.2
@@ -9,7 +8,6 @@ before=$(count)
 speak en-lights
 wait_for 40 "the record of the turn" has_records $((before + 1))
 wait_for 40 "idle" state_is idle
-sleep 0.3
 record_stop
 answered
 led_is 0 || fail "the LED is on while nothing happens"
