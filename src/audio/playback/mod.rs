@@ -22,6 +22,8 @@ mod device;
 mod feeder;
 mod fill;
 mod mixer;
+#[cfg(test)]
+mod mixer_tests;
 mod reporter;
 #[cfg(test)]
 mod tests;
