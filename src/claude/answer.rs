@@ -12,7 +12,9 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::client::{Inner, request_id};
-use super::line::{Held, Sent, chain};
+use super::error::chain;
+use super::held::Held;
+use super::line::Sent;
 use super::sse::{SseEvent, SseParser};
 use super::wire::{Delta, StreamEvent, Usage};
 use super::{ClaudeError, ConnectionUse};

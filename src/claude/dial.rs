@@ -21,7 +21,7 @@ use tokio_rustls::client::TlsStream;
 use tower_service::Service;
 
 use super::ClaudeError;
-use super::line::chain;
+use super::error::chain;
 use crate::config::ClaudeSettings;
 
 /// Idle time after which TCP probes, and the time after which unacknowledged bytes mean a dead path: short enough for

@@ -1,22 +1,18 @@
 //! The one connection to the API: opened ahead of need, kept open, counted. It is held here rather than in an HTTP
 //! client's pool, because the record wants the truth about it: opened when, by whom, and how many requests it carried.
 
-use std::future::Future;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use http_body_util::Full;
-use hyper::body::{Bytes, Incoming};
-use hyper::client::conn::{TrySendError, http1, http2};
+use hyper::body::Incoming;
 use hyper::{Request, Response};
-use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::dial::{Dialer, Stream};
-use super::goaway::Watched;
+use super::dial::Dialer;
+use super::error::chain;
+use super::held::{Body, Held, Life, Tasks, is_unprocessed};
 use super::{ClaudeError, Timing};
 use crate::clock::Mono;
 
@@ -44,48 +40,6 @@ pub struct ConnectionUse {
     pub wait: Duration,
     /// Requests that it had carried before.
     pub requests_before: u64,
-}
-
-type Body = Full<Bytes>;
-
-enum Sender {
-    H2(http2::SendRequest<Body>),
-    H1(http1::SendRequest<Body>),
-}
-
-/// What is known of a connection beyond its sender.
-#[derive(Debug)]
-struct Life {
-    opened_at: Mono,
-    /// For people.
-    protocol: &'static str,
-    requests: AtomicU64,
-    /// It takes no new request; what is under way may still end.
-    closed: AtomicBool,
-}
-
-/// A connection in hand. HTTP/1.1 carries one request at a time: it is out of the slot until it is put back.
-pub(super) struct Held {
-    sender: Sender,
-    life: Arc<Life>,
-}
-
-impl Held {
-    fn usable(&self) -> bool {
-        let ready = match &self.sender {
-            Sender::H2(sender) => sender.is_ready(),
-            Sender::H1(sender) => sender.is_ready(),
-        };
-        ready && !self.life.closed.load(Ordering::Acquire)
-    }
-
-    /// The same connection once more, where it carries several requests at a time.
-    fn share(&self) -> Option<Held> {
-        match &self.sender {
-            Sender::H2(sender) => Some(Held { sender: Sender::H2(sender.clone()), life: Arc::clone(&self.life) }),
-            Sender::H1(_) => None,
-        }
-    }
 }
 
 /// A response, and the connection that it still comes over.
@@ -120,10 +74,7 @@ pub(super) struct Line {
     opening: tokio::sync::Mutex<()>,
     opened_total: AtomicU64,
     used_at: AtomicU64,
-    tasks: TaskTracker,
-    stop: CancellationToken,
-    /// A connection has closed, or will.
-    lost: Arc<Notify>,
+    tasks: Tasks,
 }
 
 impl Line {
@@ -136,9 +87,7 @@ impl Line {
             opening: tokio::sync::Mutex::new(()),
             opened_total: AtomicU64::new(0),
             used_at: AtomicU64::new(0),
-            tasks,
-            stop,
-            lost: Arc::new(Notify::new()),
+            tasks: Tasks::new(tasks, stop),
         }
     }
 
@@ -153,7 +102,7 @@ impl Line {
     pub(super) fn state(&self) -> ConnectionState {
         let last = locked(&self.last);
         ConnectionState {
-            open: last.as_ref().is_some_and(|life| !life.closed.load(Ordering::Acquire)),
+            open: last.as_ref().is_some_and(|life| life.is_open()),
             opened_at: last.as_ref().map(|life| life.opened_at),
             opened_total: self.opened_total.load(Ordering::Relaxed),
             requests: last.as_ref().map_or(0, |life| life.requests.load(Ordering::Relaxed)),
@@ -172,7 +121,7 @@ impl Line {
 
     /// Resolves when a connection closes or takes no more requests, for whatever reason.
     pub(super) async fn lost(&self) {
-        self.lost.notified().await;
+        self.tasks.lost().await;
     }
 
     /// Sends one request and waits, at most `patience`, for the response headers. A connection on which they do not come
@@ -193,12 +142,8 @@ impl Line {
             wait: at.since(wanted),
             requests_before: before,
         };
-        self.dialer.address(&mut request, matches!(held.sender, Sender::H2(_)));
-        let result = match &mut held.sender {
-            Sender::H2(sender) => tokio::time::timeout(patience, sender.try_send_request(request)).await,
-            Sender::H1(sender) => tokio::time::timeout(patience, sender.try_send_request(request)).await,
-        };
-        match result {
+        self.dialer.address(&mut request, held.is_h2());
+        match tokio::time::timeout(patience, held.send(request)).await {
             Ok(Ok(response)) => {
                 self.touch();
                 Ok(Sent { response, connection, at, held })
@@ -263,9 +208,7 @@ impl Line {
 
     /// The response of a connection was read to its end: HTTP/1.1 may carry the next request.
     pub(super) async fn put_back(&self, mut held: Held) {
-        if let Sender::H1(sender) = &mut held.sender
-            && sender.ready().await.is_ok()
-        {
+        if held.comes_back().await {
             let mut slot = locked(&self.slot);
             if slot.as_ref().is_none_or(|other| !other.usable()) {
                 *slot = Some(held);
@@ -279,47 +222,15 @@ impl Line {
         if slot.as_ref().is_some_and(|open| Arc::ptr_eq(&open.life, &held.life)) {
             *slot = None;
         }
-        held.life.closed.store(true, Ordering::Release);
-        self.lost.notify_one();
+        self.tasks.close(&held.life);
     }
 
     async fn open(&self) -> Result<Held, ClaudeError> {
         let (io, h2) = self.dialer.dial().await?;
-        let failed = |error: hyper::Error| ClaudeError::Offline {
+        Held::open(io, h2, &self.timing, &self.tasks).await.map_err(|error| ClaudeError::Offline {
             host: self.host().to_owned(),
             fault: format!("the HTTP handshake failed ({})", chain(&error)),
-        };
-        let life = Arc::new(Life {
-            opened_at: self.now(),
-            protocol: if h2 { "h2" } else { "http/1.1" },
-            requests: AtomicU64::new(0),
-            closed: AtomicBool::new(false),
-        });
-        let sender = if h2 {
-            let (goes, lost) = (Arc::clone(&life), Arc::clone(&self.lost));
-            let io = Watched::new(io, move || {
-                log::debug!("claude: the server leaves the connection (GOAWAY)");
-                goes.closed.store(true, Ordering::Release);
-                lost.notify_one();
-            });
-            let (sender, connection) =
-                http2::Builder::new(Tracked { tasks: self.tasks.clone(), stop: self.stop.clone() })
-                    .timer(TokioTimer::new())
-                    .keep_alive_interval(self.timing.ping_interval)
-                    .keep_alive_timeout(self.timing.ping_timeout)
-                    .keep_alive_while_idle(true)
-                    .handshake::<_, Body>(TokioIo::new(io))
-                    .await
-                    .map_err(failed)?;
-            self.drive(connection, &life);
-            Sender::H2(sender)
-        } else {
-            let io = TokioIo::new(io);
-            let (sender, connection) = http1::handshake::<TokioIo<Stream>, Body>(io).await.map_err(failed)?;
-            self.drive(connection, &life);
-            Sender::H1(sender)
-        };
-        Ok(Held { sender, life })
+        })
     }
 
     /// A new connection is in its place: it may be told of.
@@ -331,73 +242,6 @@ impl Line {
         let level = if number == 1 { log::Level::Info } else { log::Level::Debug };
         log::log!(level, "claude: connection {number} to {} is open ({})", self.host(), life.protocol);
     }
-
-    /// Moves the connection's bytes until it closes, and says so then.
-    fn drive(&self, connection: impl Future<Output = hyper::Result<()>> + Send + 'static, life: &Arc<Life>) {
-        let (life, lost, stop) = (Arc::clone(life), Arc::clone(&self.lost), self.stop.clone());
-        self.tasks.spawn(async move {
-            let ended = tokio::select! {
-                ended = connection => ended,
-                () = stop.cancelled() => Ok(()),
-            };
-            match ended {
-                Ok(()) => log::debug!("claude: the connection closed"),
-                Err(error) => log::debug!("claude: the connection closed: {}", chain(&error)),
-            }
-            life.closed.store(true, Ordering::Release);
-            lost.notify_one();
-        });
-    }
-}
-
-/// Hyper's own tasks of an HTTP/2 connection, under the tracker like every other. They hold the socket: a connection
-/// is ended by ending them, not by dropping hyper's `Connection`.
-#[derive(Clone)]
-struct Tracked {
-    tasks: TaskTracker,
-    stop: CancellationToken,
-}
-
-impl<F> hyper::rt::Executor<F> for Tracked
-where
-    F: Future + Send + 'static,
-    F::Output: Send,
-{
-    fn execute(&self, task: F) {
-        self.tasks.spawn(self.stop.clone().run_until_cancelled_owned(task));
-    }
-}
-
-/// Nobody began to work on the request: it never left, its stream was refused (RFC 9113, 8.7), or the server's GOAWAY
-/// said that its stream lies beyond the last one that it looks at (h2 gives that error to no other stream).
-fn is_unprocessed(failure: &mut TrySendError<Request<Body>>) -> bool {
-    if failure.take_message().is_some() {
-        return true;
-    }
-    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(failure.error());
-    while let Some(error) = cause {
-        if let Some(error) = error.downcast_ref::<h2::Error>() {
-            let refused = error.is_reset() && error.reason() == Some(h2::Reason::REFUSED_STREAM);
-            return error.is_remote() && (refused || error.is_go_away());
-        }
-        cause = error.source();
-    }
-    false
-}
-
-/// An error and its causes, on one line.
-pub(super) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let more = error.to_string();
-        if !text.ends_with(&more) {
-            text.push_str(": ");
-            text.push_str(&more);
-        }
-        cause = error.source();
-    }
-    text.replace(['\n', '\r'], " ")
 }
 
 /// A lock whose holder never panics in between; a poisoned one is as good.

@@ -9,6 +9,7 @@ mod client;
 mod dial;
 mod error;
 mod goaway;
+mod held;
 mod keep;
 mod key;
 mod line;

@@ -15,7 +15,7 @@ use jiff::tz::TimeZone;
 use tokio::net::{TcpStream, lookup_host};
 
 use super::dial::{Dialer, Stream};
-use super::line::chain;
+use super::error::chain;
 use super::wire::API_VERSION;
 use super::{ApiKey, ClaudeError};
 use crate::clock::Mono;
